@@ -1,0 +1,3 @@
+"""A chaos engineering and game-day runner: scenarios in, verdicts and roadmap items out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The only importers of kubernetes, docker, toxiproxy and httpx: each call has a timeout, each error is one of ours."""

@@ -1,0 +1,1 @@
+"""One module a fault: spec, prepare, start, dose, stop, verify. `table.py` lists them by hand."""

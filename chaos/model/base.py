@@ -1,0 +1,34 @@
+"""The base of every model: frozen, strict, and closed to keys that nobody reads."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Model(BaseModel):
+    """Refuses unknown keys and wrong types (no "5" for 5, no yes for true) and cannot be changed afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this model, keys that were not set left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Record(Model):
+    """What we write ourselves and must be able to read in later versions: unknown keys are kept, never fatal."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=False, use_attribute_docstrings=True)
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A stable name: lower-case letters, digits and dashes, at most 63 characters."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""The name of a Kubernetes object."""
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+"""Words for people."""
+
+Labels = Annotated[dict[str, str], Field(min_length=1, max_length=20)]
+"""A label selector by equality; an empty one would match everything and is refused."""

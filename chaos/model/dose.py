@@ -1,0 +1,57 @@
+"""What readings to expect while a fault is in effect. An injector only says it; the engine has `probes/` take them.
+
+Reading back the object that we wrote is never dose: the readings come from where the fault is felt.
+"""
+
+from typing import Literal
+
+from chaos.model.base import Record
+
+
+class Route(Record):
+    """A way to a Service as its callers see it."""
+
+    name: str
+    host: str  # cluster IP or DNS name, as seen from inside the cluster
+    port: int
+    scheme: Literal["http", "https", "tcp"] = "http"
+    path: str = "/"
+    server_name: str = ""  # TLS server name, where it is not the host
+
+
+class Expectation(Record):
+    """One thing that must be seen from outside the injector.
+
+    `route-fails`: requests over `route` get no answer, an error or a status >= 400 (`status`, where given, exactly that).
+    `route-slower`: the median of `connection` readings is at least `by` seconds above what it was before the strike.
+    `route-differs`: the body's digest differs from all seen before the strike (wrong schema, wrong answers).
+    `pods-gone`: none of `uids` is alive (deleted, or terminating).
+    `endpoints`: the Service `service` has at most `at_most` ready endpoints.
+    `refused-eviction`: told by the injector's own record of the server's refusals (`pods` refused).
+    `object`: the object's `field` reads `value` in an independent read (for faults whose effect is on an object that
+    others act on, such as a cordon); never used where a reading of behaviour is possible.
+    """
+
+    what: Literal["route-fails", "route-slower", "route-differs", "pods-gone", "endpoints", "refused-eviction", "object"]
+    route: Route | None = None
+    connections: list[Literal["held", "new"]] = ["held", "new"]
+    share: float = 0.8  # at least this share of the readings must show it
+    by: float = 0.0
+    status: int | None = None
+    uids: list[str] = []
+    namespace: str = ""
+    service: str = ""
+    at_most: int = 0
+    kind: str = ""
+    name: str = ""
+    field: str = ""
+    value: str | None = None
+
+
+class Dose(Record):
+    """All of `expect` must show within `within` seconds of the strike; every control route must stay healthy meanwhile."""
+
+    expect: list[Expectation]
+    control: list[Route] = []
+    within: float = 5.0
+    words: str  # for people: what the dose is
