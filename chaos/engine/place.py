@@ -1,0 +1,50 @@
+"""Where a run strikes, and how load gets in."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from chaos.clients.world import World
+from chaos.errors import BadInput, NotFound, NotReady
+from chaos.model.run import Environment
+from chaos.story import Story
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """An environment with what reaches it. `world` is None with `--on none`."""
+
+    environment: Environment
+    world: World | None = None
+    url: str = ""  # `--url`: where customers enter, when the cluster cannot tell
+    kubeconfig: str = ""
+    context: str = ""
+
+    def base_url(self, story: Story) -> str:
+        """Where customers enter: `--url`, the Service's address on a sandbox, its node port on a kind cluster."""
+        if self.url or story.load is None:
+            return self.url
+        if self.world is None:
+            raise BadInput("--on none needs --url: there is no cluster to find the load's target in")
+        target = story.load.target
+        try:
+            service = self.world.cluster.get("Service", target.service, story.namespace)
+        except NotFound:
+            raise NotReady(f"the load's target, service {target.service} in namespace {story.namespace}, is not there") from None
+        ports = {port["port"]: port for port in service["spec"].get("ports", [])}
+        if target.port not in ports:
+            raise BadInput(f"service {target.service} has no port {target.port}; it has {', '.join(map(str, ports)) or 'none'}")
+        return self._entrance(service["spec"]["clusterIP"], ports[target.port].get("nodePort"), target.service, target.port)
+
+    def _entrance(self, address: str, node_port: int | None, service: str, port: int) -> str:
+        if self.environment.kind == "sandbox":
+            return f"http://{address}:{port}"
+        if self.environment.kind == "kind" and node_port:
+            return f"http://127.0.0.1:{node_port}"
+        raise BadInput(
+            f"service {service} cannot be reached from here: give --url"
+            + (", or make it a NodePort that the kind config publishes on 127.0.0.1" if self.environment.kind == "kind" else "")
+        )
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).netloc

@@ -1,0 +1,217 @@
+"""From a story to a plan: targets frozen by UID, caps kept, rights asked for. Reads only; sends no mutating request."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.clients.world import World
+from chaos.engine.place import Place
+from chaos.engine.timeline import Scheduled, length, schedule
+from chaos.errors import BadInput, NotReady
+from chaos.injectors.base import LABEL_TARGET, Aim, FaultState, Injector
+from chaos.injectors.table import FITTINGS, INJECTORS
+from chaos.injectors.targets import refuse_protected
+from chaos.model.dose import Dose, Route
+from chaos.model.run import Cap, Permission, Plan, PlannedFault, PlannedStep
+from chaos.probes.dose import routes_of
+from chaos.scenario import FaultStep
+from chaos.story import Story
+
+IMAGES = {"toxiproxy": "ghcr.io/shopify/toxiproxy:2.12.0", "python": "python:3.13-slim"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One change of the world, ready to be made: a fault of the story, or a fitting that it needs."""
+
+    step: str
+    kind: str
+    module: Injector
+    state: FaultState
+    dose: Dose | None = None
+    fitting: bool = False
+
+    @property
+    def arms(self) -> bool:
+        """Whether something of it must be in place before load starts."""
+        return self.fitting or hasattr(self.module, "arm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """All that planning found out."""
+
+    plan: Plan
+    timeline: list[Scheduled]
+    faults: dict[str, Prepared] = field(default_factory=dict)  # by step id
+    fittings: list[Prepared] = field(default_factory=list)
+    base_url: str = ""
+
+
+def prepare(story: Story, place: Place, *, run: str, seed: int, mode: str = "ci", images: Mapping[str, str] = IMAGES) -> Prepare:
+    """Resolve everything that the run will touch. All problems of the targets are told at once (BadInput)."""
+    timeline = schedule(story, mode)
+    faults: dict[str, Prepared] = {}
+    fittings: list[Prepared] = []
+    base_url = place.base_url(story)
+    fault_steps = [each.step for each in timeline if isinstance(each.step, FaultStep)]
+    if fault_steps or story.observe:
+        world = _struck_world(story, place)
+        aims = _Aims(story, world, run, seed, images)
+        faults = _prepare_faults(fault_steps, aims)
+        fittings = _prepare_fittings(story, faults, aims)
+    plan = _plan_of(story, place, seed, timeline, faults)
+    return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, base_url=base_url)
+
+
+def _struck_world(story: Story, place: Place) -> World:
+    if place.world is None:
+        raise BadInput("this story strikes a cluster: --on none is for stories of load and checks only")
+    refuse_protected(story.namespace)
+    labels = place.world.cluster.get("Namespace", story.namespace)["metadata"].get("labels", {})
+    if labels.get(LABEL_TARGET) != "true":
+        raise BadInput(
+            f"namespace {story.namespace} has not opted in to be struck; whoever owns it can: "
+            f"kubectl label namespace {story.namespace} {LABEL_TARGET}=true"
+        )
+    return place.world
+
+
+@dataclass(frozen=True)
+class _Aims:
+    story: Story
+    world: World
+    run: str
+    seed: int
+    images: Mapping[str, str]
+
+    def at(self, step: str) -> Aim:
+        return Aim(
+            world=self.world,
+            namespace=self.story.namespace,
+            run=self.run,
+            step=step,
+            rng=random.Random(f"{self.seed}/{step}"),  # noqa: S311 - the choice must be repeatable, not secret
+            caps=self.story.caps,
+            images=self.images,
+        )
+
+
+def _prepare_faults(steps: list[FaultStep], aims: _Aims) -> dict[str, Prepared]:
+    found: dict[str, Prepared] = {}
+    problems: list[str] = []
+    for step in steps:
+        assert step.fault is not None  # the catalogue resolved every experiment
+        module = INJECTORS[step.fault.kind]
+        try:
+            state = module.prepare(step.fault, aims.at(step.id))
+        except BadInput as error:
+            problems += [f"step {step.id}: {problem}" for problem in error.problems]
+            continue
+        found[step.id] = Prepared(step=step.id, kind=step.fault.kind, module=module, state=state, dose=module.dose(state))
+    if problems:
+        raise BadInput(*problems)
+    return found
+
+
+def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims) -> list[Prepared]:
+    """A witness where readings over routes are needed; an idle proxy before each observed Service that has none yet."""
+    found: list[Prepared] = []
+    routes: list[Route] = routes_of([fault.dose for fault in faults.values() if fault.dose])
+    if routes:
+        found.append(_fitting("witness", "witness", aims, {"routes": routes}))
+    in_path = {dependency_of(fault.state) for fault in faults.values() if fault.arms}
+    for service in story.observe:
+        if service not in in_path:
+            found.append(_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}))
+    return found
+
+
+def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepared:
+    module = FITTINGS[kind]
+    return Prepared(step=step, kind=kind, module=module, state=module.prepare(module.Spec(**wanted), aims.at(step)), fitting=True)
+
+
+def dependency_of(state: FaultState) -> str:
+    """The Service or workload that a fault is felt at, for people and for evidence."""
+    for key in ("service", "workload", "deployment", "name"):
+        value = getattr(state, key, None)
+        if isinstance(value, str) and value:
+            return value
+    selector = getattr(state, "selector", None)
+    return str(next(iter(selector.values()), "")) if isinstance(selector, dict) else ""
+
+
+def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], faults: Mapping[str, Prepared]) -> Plan:
+    load = story.load
+    phases = {"warm-up": load.warm_up if load else 0.0, "baseline": story.baseline, "fault": length(timeline), "recovery": story.recovery}
+    return Plan(
+        scenario=story.id,
+        title=story.title,
+        service=story.service.id,
+        revision=story.revision,
+        environment=place.environment,
+        seed=seed,
+        timeline=[
+            PlannedStep(
+                step=each.step.id,
+                type=each.type,
+                at=each.start,
+                until=each.end,
+                title=each.step.title or "",
+                for_people=each.for_people,
+            )
+            for each in timeline
+        ],
+        faults=[_planned(each, faults[each.step.id]) for each in timeline if each.step.id in faults],
+        caps=_caps(story),
+        phases=phases,
+        load=load.as_json() if load else {},
+    )
+
+
+def _planned(scheduled: Scheduled, fault: Prepared) -> PlannedFault:
+    assert isinstance(scheduled.step, FaultStep)
+    assert scheduled.step.fault is not None
+    return PlannedFault(
+        step=fault.step,
+        fault=fault.kind,
+        at=scheduled.start,
+        duration=scheduled.end - scheduled.start,
+        dependency=dependency_of(fault.state),
+        targets=fault.state.targets,
+        undo=fault.module.undo_words(fault.state),
+        privilege=fault.module.PRIVILEGE,
+        dose=fault.dose.words if fault.dose else "",
+        permissions=fault.module.permissions(fault.state),
+        notes=list(getattr(fault.state, "notes", [])),
+        spec=scheduled.step.fault.as_json(),
+    )
+
+
+def _caps(story: Story) -> list[Cap]:
+    caps = story.caps
+    raised = {
+        "workload_share": (f"{caps.max_share:.0%} of a workload at once", caps.workload_share),
+        "nodes": (f"{caps.max_nodes} node at once", caps.nodes),
+        "last_replica": ("the last ready replica " + ("may be struck" if caps.last_replica else "is never struck"), caps.last_replica),
+        "net_admin": ("NET_ADMIN " + ("allowed" if caps.net_admin else "not used"), caps.net_admin),
+        "docker": ("the Docker socket " + ("allowed" if caps.docker else "not used"), caps.docker),
+    }
+    return [
+        Cap(name=name, value=value, raised=raise_ is not None, because=raise_.because if raise_ else "")
+        for name, (value, raise_) in raised.items()
+    ]
+
+
+def ask_permissions(prepared: Prepare, place: Place) -> list[Permission]:
+    """Every right the plan needs, answered by the API server. Missing ones are NotReady: never inject what we may not undo."""
+    assert place.world is not None
+    changes = [*prepared.fittings, *prepared.faults.values()]
+    wanted = {permission.model_dump_json(): permission for each in changes for permission in each.module.permissions(each.state)}
+    answered = place.world.cluster.may(list(wanted.values()))
+    if missing := [permission for permission in answered if not permission.allowed]:
+        lines = [f"{p.verb} {p.resource}{'/' + p.subresource if p.subresource else ''} in {p.namespace or 'the cluster'} ({p.use})" for p in missing]
+        raise NotReady("the plan needs rights that we do not have; nothing was touched:\n  " + "\n  ".join(lines))
+    return answered

@@ -1,0 +1,208 @@
+"""The fsynced list of what must be undone: its only writer and its only reader. Undoing needs nothing else.
+
+One file a run in the state folder. Each line is `<sha256 of the rest, 16 digits> <json>`. A torn last line is left out
+(its request was never sent, for the line is on disk before the request is); any other bad line makes the ledger
+corrupt: what can be read of it is reported and nothing of it is acted upon.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from chaos.errors import GamedayError, NotReady
+from chaos.model.base import Record
+from chaos.model.run import Environment
+
+Edge = Literal["intent", "armed", "applied", "undone", "verified"]
+
+
+class LedgerHeader(Record):
+    """The first line: which run, against which cluster, by which process."""
+
+    format: Literal["ledger/v1"] = "ledger/v1"
+    run: str
+    scenario: str
+    environment: Environment
+    kubeconfig: str = ""  # where the run found its credentials; never the credentials
+    context: str = ""
+    started: str
+    folder: str = ""  # the run directory
+
+
+class Entry(Record):
+    """One change: enough to undo it in another process, on another day."""
+
+    id: str
+    edge: Edge = "intent"
+    fault: str  # key of the injectors' or fittings' table
+    step: str
+    undo: str  # in words
+    state: dict[str, Any]
+
+
+class LoadEntry(Record):
+    """The load generator is a fault too: the process to end when the runner is gone."""
+
+    load_pid: int
+    load_start: float  # clock ticks after boot, from /proc: a pid alone may be another process by now
+
+
+class LedgerBroken(GamedayError):
+    """The ledger cannot be written: nothing may be injected any more."""
+
+
+def state_folder() -> Path:
+    """Where gameday keeps what must survive a run: `$GAMEDAY_STATE`, else `$XDG_STATE_HOME/gameday`, else `~/.local/state/gameday`."""
+    if own := os.environ.get("GAMEDAY_STATE"):
+        return Path(own)
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "gameday"
+
+
+def ledger_folder(state: Path | None = None) -> Path:
+    folder = (state or state_folder()) / "ledgers"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NotReady(f"cannot make the state folder {folder}: {error.strerror}") from error
+    return folder
+
+
+class Ledger:
+    """Writes one run's ledger. Each call returns when its line is on the disk, or raises LedgerBroken."""
+
+    def __init__(self, path: Path, header: LedgerHeader) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._mirrors: list[Callable[[Record], None]] = []
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            self._file = os.fdopen(handle, "ab", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held while the runner lives, by whatever pid
+            self._append(header)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise LedgerBroken(f"cannot write the ledger {path}: {error.strerror}; nothing was injected") from error
+
+    def mirror(self, write: Callable[[Record], None]) -> None:
+        """Also hand every record to `write` before it counts; a failing mirror fails the call."""
+        self._mirrors.append(write)
+
+    def intend(self, entry: Entry) -> None:
+        """Write down what is about to be changed. Only when this has returned may the request be sent."""
+        self._write(entry)
+
+    def mark(self, entry: Entry, edge: Edge) -> None:
+        """Write down how far the change has come. The state is in the intent already and is not repeated."""
+        self._write(entry.model_copy(update={"edge": edge, "state": {}}))
+
+    def load(self, pid: int, start: float) -> None:
+        self._write(LoadEntry(load_pid=pid, load_start=start))
+
+    def _write(self, record: Record) -> None:
+        with self._lock:
+            for write in self._mirrors:
+                write(record)
+            try:
+                self._append(record)
+            except (OSError, ValueError) as error:
+                raise LedgerBroken(f"cannot write the ledger {self.path}: {error}") from error
+
+    def _append(self, record: Record) -> None:
+        body = record.model_dump_json(exclude_none=True).encode()
+        self._file.write(_checksum(body) + b" " + body + b"\n")
+        os.fsync(self._file.fileno())
+
+    def close(self, *, clean: bool) -> None:
+        """Let go of the file; with nothing left to undo it is removed, for the journal tells the story."""
+        with self._lock:
+            if clean:
+                self.path.unlink(missing_ok=True)
+            self._file.close()
+
+
+class Contents(Record):
+    """What a ledger says: the entries, newest edge each, and whether its runner is still at work."""
+
+    path: Path
+    header: LedgerHeader
+    entries: list[Entry] = []
+    load: LoadEntry | None = None
+    corrupt: str = ""
+    running: bool = False
+
+    @property
+    def open(self) -> list[Entry]:
+        """What is not verified to be undone, newest first."""
+        return [entry for entry in reversed(self.entries) if entry.edge != "verified"]
+
+
+def read(path: Path) -> Contents | None:
+    """Read a ledger; None when not even its header reached the disk (then nothing was changed)."""
+    header: LedgerHeader | None = None
+    entries: dict[str, Entry] = {}
+    load: LoadEntry | None = None
+    corrupt = ""
+    for number, body in _lines(path):
+        if body is None:
+            corrupt = f"line {number} does not match its checksum"
+            break
+        value = json.loads(body)
+        if header is None:
+            header = LedgerHeader.model_validate(value)
+        elif "load_pid" in value:
+            load = LoadEntry.model_validate(value)
+        else:
+            entry = Entry.model_validate(value)
+            known = entries.get(entry.id)
+            entries[entry.id] = known.model_copy(update={"edge": entry.edge}) if known else entry
+    if header is None:
+        return None
+    return Contents(
+        path=path, header=header, entries=list(entries.values()), load=load, corrupt=corrupt, running=is_running(path)
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+    """(line number, body, or None where the checksum does not match); a torn last line is left out."""
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        checksum, _, body = line.rstrip(b"\n").partition(b" ")
+        good = checksum == _checksum(body)
+        if not line.endswith(b"\n"):
+            return
+        yield number, body if good else None
+
+
+def all_open(state: Path | None = None) -> list[Contents]:
+    """Every ledger with something left to undo, or that cannot be trusted; the newest run first."""
+    found = [read(path) for path in sorted(ledger_folder(state).glob("*.ledger"), reverse=True)]
+    return [contents for contents in found if contents and (contents.open or contents.corrupt or contents.load)]
+
+
+def is_running(path: Path) -> bool:
+    """Whether the runner that writes this ledger is alive: it holds a lock on it."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:16].encode()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
