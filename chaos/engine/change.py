@@ -3,21 +3,24 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from chaos.clients.world import World
 from chaos.clock import Clock, wait_until
 from chaos.engine.planning import Prepared, dependency_of
+from chaos.engine.recorder import Recorder
 from chaos.engine.stopping import StopFlag
 from chaos.errors import GamedayError
-from chaos.journal import Journal
-from chaos.ledger import Edge, Entry, Ledger
+from chaos.ledger import Edge, Entry, Ledger, LedgerBroken
 from chaos.model.events import FaultEdge
 
 UNDO_WITHIN = 20.0
 """Seconds in which an undo is tried again while the API server fails; afterwards it is a left-over, and said so."""
-_AGAIN_AFTER = 0.2
 VERIFY_WITHIN = 15.0
 """Seconds in which the prior state must read back; a fault may ask for more (`settle`)."""
+_AGAIN_AFTER = 0.2
+
+_Told = Literal["armed", "struck", "strike-failed", "undone", "undo-failed", "disarmed", "verified", "left-over", "intent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,23 +28,23 @@ class Tools:
     """What every change of one run shares."""
 
     world: World
-    journal: Journal
+    recorder: Recorder
     ledger: Ledger
     clock: Clock
     stop: StopFlag
 
 
 class Change:
-    """Arm, strike, undo, disarm and verify one prepared change; each step is in the ledger and the journal."""
+    """Arm, strike, undo and withdraw one prepared change; each step is in the ledger and the journal."""
 
     def __init__(self, prepared: Prepared, tools: Tools) -> None:
         self.prepared = prepared
         self.struck = False
         self.left_over = ""  # what is not put back, in words; "" = nothing known
-        self.failed = ""  # why it could not be struck or armed
+        self.failed = ""  # why it could not be armed or struck
         self._tools = tools
         self._intended = False
-        self._undone = threading.Lock()
+        self._once = threading.Lock()
         self._entry = Entry(
             id=prepared.step,
             fault=prepared.kind,
@@ -49,11 +52,6 @@ class Change:
             undo=prepared.module.undo_words(prepared.state),
             state=prepared.state.model_dump(mode="json"),
         )
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """What a person types to put right what is left over."""
-        return (f"gameday recover --run {self.prepared.state.run}",)
 
     def arm(self) -> bool:
         """Put in place what must be there before load starts, idle; false when it failed, or the run is stopped."""
@@ -67,37 +65,34 @@ class Change:
         self.struck = self._make("struck", "applied", self.prepared.module.start)
         return self.struck
 
-    def _make(self, edge: str, mark: Edge, act: Callable[..., None]) -> bool:
-        if self._tools.stop.is_set:
-            return False
-        self._intend()
+    def _make(self, told: _Told, mark: Edge, act: Callable[[Any, World], None]) -> bool:
         started = self._tools.clock.now()
         try:
+            self._intend()
+            if self._tools.stop.is_set:
+                return False
             act(self.prepared.state, self._tools.world)
         except GamedayError as error:
             self.failed = str(error)
             self._tell("strike-failed", detail=self.failed, took=self._tools.clock.now() - started)
             return False
-        took = self._tools.clock.now() - started
-        self._tools.ledger.mark(self._entry, mark)
-        self._tell(edge, took=took)
+        self._mark(mark)
+        self._tell(told, took=self._tools.clock.now() - started)
         return True
 
     def _intend(self) -> None:
+        """The intent is on disk before the request is sent; without it nothing is sent (LedgerBroken)."""
         if not self._intended:
             self._tools.ledger.intend(self._entry)
             self._intended = True
         self._tell("intent")
 
-    # -- putting it back: repeatable, never stopped by the stop flag -----------------------------------------------
+    # -- putting it back: repeatable, never held up by the stop flag, the journal or a full disk -----------------------
 
     def undo(self) -> None:
-        """Undo the strike. What was armed stays in place, idle, until `withdraw`."""
-        if self._intended and not self._done_already():
-            self._put_back("undone", "undo-failed", "undone", self.prepared.module.stop)
-
-    def _done_already(self) -> bool:
-        return not self._undone.acquire(blocking=False)
+        """Undo the strike, once. What was armed stays in place, idle, until `withdraw`."""
+        if self._intended and self._once.acquire(blocking=False):
+            self._put_back("undone", self.prepared.module.stop)
 
     def withdraw(self) -> None:
         """Take out what was armed, and read back that everything is as it was before."""
@@ -105,21 +100,21 @@ class Change:
             return
         self.undo()
         if disarm := getattr(self.prepared.module, "disarm", None):
-            self._put_back("disarmed", "undo-failed", "undone", disarm)
+            self._put_back("disarmed", disarm)
         self._verify()
 
-    def _put_back(self, edge: str, failure: str, mark: Edge, act: Callable[..., None]) -> None:
+    def _put_back(self, told: _Told, act: Callable[[Any, World], None]) -> None:
         started = self._tools.clock.now()
-        error = self._insist(act)
+        trouble = self._insist(act)
         took = self._tools.clock.now() - started
-        if error:
-            self.left_over = error
-            self._tell(failure, detail=error, took=took)
+        if trouble:
+            self.left_over = trouble
+            self._tell("undo-failed", detail=trouble, took=took)
             return
-        self._tools.ledger.mark(self._entry, mark)
-        self._tell(edge, took=took)
+        self._mark("undone")
+        self._tell(told, took=took)
 
-    def _insist(self, act: Callable[..., None]) -> str:
+    def _insist(self, act: Callable[[Any, World], None]) -> str:
         """Try until it works or `UNDO_WITHIN` has passed; the last trouble in words, or ""."""
         trouble = ""
 
@@ -137,14 +132,12 @@ class Change:
 
     def _verify(self) -> None:
         settle = getattr(self.prepared.module, "settle", None)
-        within = settle(self.prepared.state) if settle else VERIFY_WITHIN
-        left = self._read_back(within)
+        left = self._read_back(settle(self.prepared.state) if settle else VERIFY_WITHIN)
+        self.left_over = "; ".join(left)
         if left:
-            self.left_over = "; ".join(left)
             self._tell("left-over", detail=self.left_over)
             return
-        self.left_over = ""
-        self._tools.ledger.mark(self._entry, "verified")
+        self._mark("verified")
         self._tell("verified")
 
     def _read_back(self, within: float) -> list[str]:
@@ -161,15 +154,21 @@ class Change:
         wait_until(clean, clock=self._tools.clock, within=within, every=_AGAIN_AFTER)
         return left
 
-    def _tell(self, edge: str, *, detail: str = "", took: float | None = None) -> None:
+    def _mark(self, edge: Edge) -> None:
+        try:
+            self._tools.ledger.mark(self._entry, edge)
+        except LedgerBroken as error:  # the intent is on disk: at worst `recover` undoes again what is undone already
+            self._tools.stop.request("error", str(error))
+
+    def _tell(self, edge: _Told, *, detail: str = "", took: float | None = None) -> None:
         state = self.prepared.state
-        self._tools.journal.add(
+        self._tools.recorder.tell(
             FaultEdge(
                 step=self.prepared.step,
                 entry=self._entry.id,
                 fault=self.prepared.kind,
                 dependency=dependency_of(state),
-                edge=edge,  # type: ignore[arg-type] # one of FaultEdge's words, by the callers above
+                edge=edge,
                 targets=[target.as_json() for target in state.targets],
                 undo=self._entry.undo,
                 detail=detail,

@@ -1,0 +1,84 @@
+"""The load of a run: one Locust child, whose records go straight into the journal."""
+
+from pathlib import Path
+
+from chaos.engine.recorder import Recorder
+from chaos.ledger import Ledger
+from chaos.load.locust import LoadProcess, LoadSpec
+from chaos.model.base import Record
+from chaos.scenario import Load, Surge
+from chaos.story import Story
+
+_SPARE = 120.0
+"""Seconds that the child may live beyond the phases (undo, verify) before it ends itself: load is a fault too."""
+
+
+class Generator:
+    """Starts, changes and ends the load. Without a load in the story every call does nothing."""
+
+    def __init__(self, load: Load | None, process: LoadProcess | None) -> None:
+        self._load = load
+        self._process = process
+
+    @classmethod
+    def start(
+        cls, story: Story, *, host: str, seconds: float, folder: Path, recorder: Recorder, ledger: Ledger | None, seed: int
+    ) -> "Generator":
+        if story.load is None or story.locustfile is None:
+            return cls(None, None)
+
+        def on_record(record: Record) -> None:
+            recorder.tell(record, source="load")
+
+        process = LoadProcess.start(
+            spec_of(story.load, locustfile=story.locustfile, host=host, seconds=seconds, seed=seed),
+            folder=folder,
+            on_record=on_record,
+        )
+        if ledger:
+            ledger.load(process.pid, process.start_time)
+        return cls(story.load, process)
+
+    @property
+    def ended_early(self) -> str:
+        """Why the generator is gone although the run goes on; "" = it is at work, or there is none."""
+        return "" if self._process is None or self._process.alive else self._process.tail() or "the load generator ended"
+
+    def surge(self, surge: Surge) -> None:
+        self._change(surge.rate, surge.users)
+
+    def calm(self) -> None:
+        """Back to the load that the story began with."""
+        if self._load:
+            self._change(self._load.rate, self._load.users)
+
+    def _change(self, rate: float | None, users: int | None) -> None:
+        if self._process is None:
+            return
+        if rate is not None:
+            self._process.set_rate(rate)
+        elif users is not None:
+            self._process.set_users(users)
+
+    def stop(self) -> None:
+        """End the load; requests that are still open become failures. Safe to call again."""
+        if self._process is not None:
+            timeout = self._load.request_timeout if self._load else 5.0
+            self._process.stop(timeout + 3.0)
+
+
+def spec_of(load: Load, *, locustfile: Path, host: str, seconds: float, seed: int) -> LoadSpec:
+    degraded = load.degraded_when
+    return LoadSpec(
+        locustfile=locustfile,
+        host=host,
+        rate=load.rate,
+        users=load.users,
+        spawn_rate=load.spawn_rate,
+        processes=load.processes,
+        request_timeout=load.request_timeout,
+        degraded_header=(degraded.header if degraded else None) or "",
+        degraded_json=(degraded.json_field if degraded else None) or "",
+        limit=seconds + _SPARE,
+        seed=seed,
+    )

@@ -1,0 +1,52 @@
+"""After recovery: what the business service says it has kept, against what customers were promised."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from chaos.clients import web
+from chaos.clock import Clock, wait_until
+from chaos.errors import NotReady
+from chaos.load.transactions import compare
+from chaos.model.events import TransactionCount
+from chaos.scenario import TransactionLedger
+
+ACKNOWLEDGED = "acknowledged.jsonl"
+
+
+def tally(ledger: TransactionLedger, *, base_url: str, folder: Path, clock: Clock) -> TransactionCount:
+    """Compare both; what is missing may still arrive within `ledger.within`. Unreadable is said, never guessed."""
+    acknowledged = list(_lines(folder / ACKNOWLEDGED))
+    count = TransactionCount(acknowledged=len(acknowledged), stored=0, lost=0, wrong=0, unreadable="not read yet")
+
+    def settled() -> bool:
+        nonlocal count
+        try:
+            stored = _stored(base_url.rstrip("/") + ledger.url)
+        except (NotReady, ValueError) as error:
+            count = count.model_copy(update={"unreadable": str(error)})
+            return False
+        count = compare(acknowledged, stored, ledger.ids)
+        return not count.lost
+
+    wait_until(settled, clock=clock, within=ledger.within, every=0.5)
+    return count
+
+
+def _stored(url: str) -> list[dict[str, Any]]:
+    answer = web.get(url, timeout=5.0)
+    if answer.status != 200:
+        raise ValueError(f"GET {url}: status {answer.status}")
+    value = json.loads(answer.text)
+    items = value.get("items") if isinstance(value, dict) else value
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError(f"GET {url}: expected a JSON list of objects")
+    return items
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        yield json.loads(line)
