@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from chaos.errors import GamedayError, NotReady
+from chaos.errors import NotReady
 from chaos.model.base import Record
 from chaos.model.run import Environment
 
@@ -49,10 +49,10 @@ class LoadEntry(Record):
     """The load generator is a fault too: the process to end when the runner is gone."""
 
     load_pid: int
-    load_start: float  # clock ticks after boot, from /proc: a pid alone may be another process by now
+    load_start: int  # clock ticks after boot, from /proc: a pid alone may be another process by now
 
 
-class LedgerBroken(GamedayError):
+class LedgerBroken(NotReady):
     """The ledger cannot be written: nothing may be injected any more."""
 
 
@@ -101,7 +101,7 @@ class Ledger:
         """Write down how far the change has come. The state is in the intent already and is not repeated."""
         self._write(entry.model_copy(update={"edge": edge, "state": {}}))
 
-    def load(self, pid: int, start: float) -> None:
+    def load(self, pid: int, start: int) -> None:
         self._write(LoadEntry(load_pid=pid, load_start=start))
 
     def _write(self, record: Record) -> None:

@@ -13,6 +13,10 @@ _SPARE = 120.0
 """Seconds that the child may live beyond the phases (undo, verify) before it ends itself: load is a fault too."""
 
 
+_BEGIN_WITHIN = 20.0
+"""Seconds that Locust may take to import the locustfile and to begin."""
+
+
 class Generator:
     """Starts, changes and ends the load. Without a load in the story every call does nothing."""
 
@@ -35,8 +39,13 @@ class Generator:
             folder=folder,
             on_record=on_record,
         )
-        if ledger:
-            ledger.load(process.pid, process.start_time)
+        try:
+            if ledger:
+                ledger.load(process.pid, process.start_time)
+            process.wait_started(_BEGIN_WITHIN)
+        except BaseException:
+            process.stop(1.0)
+            raise
         return cls(story.load, process)
 
     @property
@@ -77,8 +86,8 @@ def spec_of(load: Load, *, locustfile: Path, host: str, seconds: float, seed: in
         spawn_rate=load.spawn_rate,
         processes=load.processes,
         request_timeout=load.request_timeout,
-        degraded_header=(degraded.header if degraded else None) or "",
-        degraded_json=(degraded.json_field if degraded else None) or "",
+        degraded_header=degraded.header if degraded else None,
+        degraded_json=degraded.json_field if degraded else None,
         limit=seconds + _SPARE,
         seed=seed,
     )

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 from chaos.clients.world import World
 from chaos.clock import Clock, RealClock, wait_until
@@ -11,6 +10,7 @@ from chaos.errors import GamedayError
 from chaos.injectors.base import FaultState, Injector
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.ledger import Contents, Entry, LoadEntry
+from chaos.load.locust import start_time_of
 from chaos.model.base import Record
 
 UNDO_WITHIN = 20.0
@@ -78,19 +78,10 @@ def _result(contents: Contents, entry: Entry, state: str, detail: str) -> Recove
 
 def end_load(load: LoadEntry | None) -> bool:
     """End the load generator's process group if it still is the process that was written down; whether it was there."""
-    if load is None or start_time(load.load_pid) != load.load_start:
+    if load is None or start_time_of(load.load_pid) != load.load_start:
         return False
     try:
         os.killpg(os.getpgid(load.load_pid), signal.SIGKILL)
     except ProcessLookupError:
         return False
     return True
-
-
-def start_time(pid: int) -> float | None:
-    """When a process was started, in clock ticks after boot; None when there is none. With it, a pid names one process for ever."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return float(stat.rpartition(")")[2].split()[19])

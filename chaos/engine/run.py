@@ -82,23 +82,29 @@ def execute(run: Run, *, on_event: Callable[[Event], None]) -> RunEnd:
         journal.listen(on_event)
         recorder = Recorder(journal, run.stop)
         changes: list[Change] = []
-        crash = ""
+        trouble: Exception | None = None
         try:
             _guarded_story(run, recorder, changes)
-        except Exception as error:  # our own crash: everything is undone already, and it is told in the last event
-            crash = f"{type(error).__name__}: {error}"
+        except Exception as error:  # everything is undone by now; told in the last event, then raised again
+            trouble = error
+        end = _ending(run, changes, trouble)
         if run.stop.why:
             recorder.tell(run.stop.why)
-        left = [f"{change.prepared.step} ({change.prepared.kind}): {change.left_over}" for change in changes if change.left_over]
-        end = RunEnd(
-            clean=not left,
-            stopped=run.stop.is_set,
-            crash=crash,
-            left_overs=left,
-            reason=run.reason or ("crashed" if crash else ""),
-        )
         recorder.tell(end)
-        return end
+    if trouble and end.clean:
+        raise trouble
+    return end
+
+
+def _ending(run: Run, changes: list[Change], trouble: Exception | None) -> RunEnd:
+    left = [f"{change.prepared.step} ({change.prepared.kind}): {change.left_over}" for change in changes if change.left_over]
+    return RunEnd(
+        clean=not left,
+        stopped=run.stop.is_set,
+        crash=f"{type(trouble).__name__}: {trouble}" if trouble else "",
+        left_overs=left,
+        reason=run.reason or ("crashed" if trouble else ""),
+    )
 
 
 def preflight(run: Run) -> None:
@@ -173,7 +179,10 @@ def _phases(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Le
             )
         )
         if run.place.world:
-            background.enter_context(observer_rhythm(run, list(changes.values()), recorder))
+            rhythm = observer_rhythm(
+                run.place.world, run.story.namespace, list(changes.values()), clock=run.clock, recorder=recorder
+            )
+            background.enter_context(rhythm)
         stage = Stage(
             changes=changes,
             generator=generator,

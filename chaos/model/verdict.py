@@ -23,6 +23,8 @@ ReasonCode = Literal[
     "stopped",
     "not-attributed",
     "crashed",
+    "arm-failed",
+    "strike-failed",
 ]
 
 
