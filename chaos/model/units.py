@@ -33,7 +33,7 @@ def format_duration(seconds: float) -> str:
     if milliseconds == 0:
         return "0s"
     if milliseconds % 1000:
-        return f"{milliseconds}ms" if milliseconds < 10_000 else f"{milliseconds / 1000:g}s"
+        return f"{milliseconds}ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.3f}".rstrip("0") + "s"
     whole = milliseconds // 1000
     parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number)
