@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 
 from chaos.shop.defences import Breaker, Budget, Unavailable
 
-_MAX_AGE = 3.0
-"""Seconds that a pooled connection lives: load balancing moves on, and so does whatever was put into the path."""
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 _OVERLOADED = (429, 503)
 
@@ -43,6 +41,8 @@ class Client:
     source: str = ""
     tls: ssl.SSLContext | None = None
     tls_name: str = ""
+    max_age: float = 3.0
+    """Seconds that a pooled connection lives: load balancing moves on, and so does whatever was put into the path."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -103,7 +103,7 @@ class Peer:
             connection.close()
 
     def _take(self, deadline: float | None) -> tuple[_Connection, bool]:
-        oldest = time.monotonic() - _MAX_AGE
+        oldest = time.monotonic() - self._client.max_age
         with self._lock:
             aged = [connection for connection in self._idle if connection.born < oldest]
             self._idle = [connection for connection in self._idle if connection.born >= oldest]

@@ -5,6 +5,7 @@ With the payment vendor away, an order is stored as unpaid and charged later (`s
 
 import queue
 import threading
+import time
 from typing import Any
 
 from chaos.shop.calls import Reply
@@ -15,7 +16,7 @@ from chaos.shop.web import LOG, Answer, Request, Routes
 
 _SETTLE_EVERY = 0.5
 _QUIET = 3.0  # seconds without a failure before unpaid orders are charged one after the other
-_WRITE_BEHIND = 1.5  # seconds between two batches, with ack-before-stored
+_WRITE_BEHIND = 1.5  # seconds that an order waits to be stored, with ack-before-stored
 
 
 class Checkout(Role):
@@ -30,7 +31,7 @@ class Checkout(Role):
         key_file = settings.path(CREDENTIALS_DIR) / "api-key"
         self._authorization = f"Bearer {key_file.read_text().strip()}" if key_file.is_file() else ""
         self._stock: dict[str, int] = {}
-        self._to_store: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._to_store: queue.SimpleQueue[tuple[float, dict[str, Any]]] = queue.SimpleQueue()
 
     @property
     def routes(self) -> Routes:
@@ -95,7 +96,7 @@ class Checkout(Role):
 
     def _keep(self, order: dict[str, Any]) -> None:
         if self.weak("ack-before-stored"):
-            self._to_store.put(order)
+            self._to_store.put((time.monotonic() + _WRITE_BEHIND, order))
         else:
             self._store(order)
 
@@ -103,15 +104,15 @@ class Checkout(Role):
         self._orders.call("PUT", f"/orders/{order['id']}", value=order, usable=lambda reply: reply.json()["id"] == order["id"])
 
     def _store_forever(self) -> None:
-        """The weakness: what customers were promised lies in memory until the next batch."""
-        while not self.closed.wait(_WRITE_BEHIND):
-            for _ in range(self._to_store.qsize()):
-                order = self._to_store.get()
-                try:
-                    self._store(order)
-                except Unavailable as error:
-                    LOG.warning("order %s is not stored yet: %s", order["id"], error)
-                    self._to_store.put(order)
+        """The weakness: what customers were promised lies in memory for a while."""
+        while not self.closed.is_set():
+            due, order = self._to_store.get()
+            self.closed.wait(max(0.0, due - time.monotonic()))
+            try:
+                self._store(order)
+            except Unavailable as error:
+                LOG.warning("order %s is not stored yet: %s", order["id"], error)
+                self._to_store.put((time.monotonic() + _WRITE_BEHIND, order))
 
     # --- what was deferred
 
@@ -143,19 +144,15 @@ class Checkout(Role):
 
 
 def join(orders: list[dict[str, Any]], charges: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One line for each charge, and one for each order without any: `{id, amount, charge, stored}`."""
-    stored = {order["id"] for order in orders}
-    lines = [
-        {"id": charge["order"], "amount": charge["amount"], "charge": charge["charge"], "stored": charge["order"] in stored}
-        for charge in charges
-    ]
-    charged = {charge["order"] for charge in charges}
-    lines += [
-        {"id": order["id"], "amount": order["amount"], "charge": order["charge"], "stored": True}
+    """One line for each charge of an order, one for an order without any. A charge without an order is no order kept."""
+    made: dict[str, list[str]] = {}
+    for charge in charges:
+        made.setdefault(charge["order"], []).append(charge["charge"])
+    return [
+        {"id": order["id"], "sku": order["sku"], "amount": order["amount"], "charge": charge}
         for order in orders
-        if order["id"] not in charged
+        for charge in made.get(order["id"], [order["charge"]])
     ]
-    return lines
 
 
 def _tells_stock(reply: Reply) -> bool:

@@ -19,7 +19,7 @@ Obj = dict[str, Any]
 WEAKNESSES: dict[str, str] = {
     "no-timeout": "Calls to other services wait for ever, so one that hangs takes its callers with it.",
     "no-retry-budget": "Every failed charge is retried three times, however many of them fail.",
-    "retry-storm": "Charges that the vendor declines for overload are sent again at once, up to ten times, whatever its Retry-After.",
+    "retry-storm": "A charge that the vendor declines for overload is sent again at once, up to ten times, Retry-After or not.",
     "no-circuit-breaker": "A dependency that fails is called again by every single order, and each order waits for it.",
     "single-replica": "One pod each of storefront, checkout and inventory.",
     "no-readiness-probe": "Pods get traffic before they can serve it.",

@@ -78,7 +78,9 @@ class Server(ThreadingHTTPServer):
     def drain(self, seconds: float) -> None:
         """Stop being ready, serve on for a moment (until nobody sends new requests), then end `serve_forever`."""
         self.draining = True
-        threading.Timer(seconds, self.shutdown).start()
+        timer = threading.Timer(seconds, self.shutdown)
+        timer.daemon = True
+        timer.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A client that went away, or a failed TLS handshake, is nothing to report; the rest is."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,10 @@ class Shop:
         server = self.servers[role]
         return f"{'https' if server.tls else 'http'}://127.0.0.1:{server.server_port}"
 
+    def role(self, role: str) -> Any:
+        """The object behind a server."""
+        return self.servers[role].at_close.__self__  # type: ignore[attr-defined]
+
     def peer(self, role: str) -> Peer:
         self.peers.append(Peer(self.url(role)))
         return self.peers[-1]
@@ -86,9 +91,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         peer.close()
     for role in list(running.servers):
         running.stop(role)
-
-
-ALL = ("orders", "payments", "sessions", "inventory", "checkout", "storefront")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ def test_an_order_is_charged_and_kept(shop):
     assert (answer.status, answer.json()) == (201, {"id": "o-1", "state": "charged"})
     assert "X-Degraded" not in answer.headers
     [line] = customer.request("GET", "/orders").json()
-    assert (line["id"], line["amount"], line["stored"]) == ("o-1", 1400, True)
+    assert (line["id"], line["amount"], line["charge"]) == ("o-1", 1400, "ch-000001")
 
 
 def test_an_order_sent_twice_is_kept_and_charged_once(shop):

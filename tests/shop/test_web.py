@@ -1,0 +1,48 @@
+import time
+
+import pytest
+
+from chaos.shop.settings import TLS_DIR
+
+
+def test_a_warming_service_is_alive_not_ready_and_of_no_use(shop):
+    server = shop.start("inventory").servers["inventory"]
+    server.ready_at = time.monotonic() + 60
+    customer = shop.peer("inventory")
+    assert customer.request("GET", "/healthz").status == 200
+    assert customer.request("GET", "/healthz/ready").status == 503
+    assert customer.request("GET", "/stock/sku-01").status == 503
+    server.ready_at = time.monotonic()
+    assert customer.request("GET", "/healthz/ready").status == 200
+    assert customer.request("GET", "/stock/sku-01").status == 200
+
+
+def test_a_draining_service_answers_asks_for_no_more_and_ends(shop):
+    server = shop.start("inventory").servers["inventory"]
+    server.drain(60)
+    customer = shop.peer("inventory")
+    answer = customer.request("GET", "/stock/sku-01")
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    assert customer.request("GET", "/healthz/ready").status == 503
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/stock/nothing", 404)])
+def test_what_is_not_there_is_404(shop, path, status):
+    assert shop.start("inventory").peer("inventory").request("GET", path).status == status
+
+
+def test_a_body_that_is_no_order_is_400(shop):
+    assert shop.start("orders").peer("orders").request("PUT", "/orders/x", value=["no order"]).status == 400
+
+
+def test_a_new_certificate_is_used_without_a_restart(shop, tmp_path):
+    server = shop.start("payments").servers["payments"]
+    first = server.tls
+    certificate = tmp_path / TLS_DIR.lstrip("/") / "tls.crt"
+    certificate.write_text("no certificate at all")
+    from chaos.shop.calls import Client, Peer
+    from chaos.shop.defences import Unavailable
+
+    with pytest.raises(Unavailable):
+        Peer(shop.url("payments"), Client(tls_name="payments")).request("GET", "/healthz", timeout=2.0)
+    assert server.tls is first
