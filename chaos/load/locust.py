@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 import chaos
 from chaos.errors import BadInput, GamedayError, Problem
 from chaos.load.child.setting import VARIABLE, Setting, boot_id, clock_offset
@@ -35,7 +33,7 @@ _MOST_LOG = 65536
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSpec:
-    """What load to make. Either `rate` (arrivals a second, whatever the service does) or `users` (each waits for its answers)."""
+    """What load to make: either `rate` (arrivals a second, whatever the service does) or `users` (each waits for answers)."""
 
     locustfile: Path
     host: str
@@ -91,7 +89,8 @@ class LoadProcess:
         self._on_record = on_record
         self._stopping = False
         self._failure: Exception | None = None
-        self._started = threading.Event()
+        self._began = False
+        self._settled = threading.Event()  # it has begun, or it never will
         self.start_time = start_time_of(process.pid)
         self._reader = threading.Thread(target=self._read, args=(stream,), name="load", daemon=True)
         self._reader.start()
@@ -134,10 +133,11 @@ class LoadProcess:
         return self._process.poll() is None
 
     def wait_started(self, within: float) -> None:
-        """Wait until load begins. BadInput names the mistake when the locustfile crashed or has no user; late is an error too."""
-        if self._started.wait(within) and not self._never_began:
+        """Wait until load begins. BadInput names the mistake where the locustfile crashed or has no user class."""
+        settled = self._settled.wait(within)
+        if self._began:
             return
-        if self.alive:
+        if not settled:
             raise GamedayError(f"Locust did not begin within {within:g} s\n{self.tail()}")
         raise BadInput(explain(self.spec.locustfile, self._log()))
 
@@ -160,7 +160,8 @@ class LoadProcess:
         """
         self._stopping = True
         if self.alive:
-            self._order({"drain": max(0.0, min(self.spec.request_timeout + 0.2, within - _MARGIN))})
+            margin = _MARGIN if self.spec.processes == 1 else 2 * _MARGIN
+            self._order({"drain": max(0.0, min(self.spec.request_timeout + 0.2, within - margin))})
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -194,8 +195,6 @@ class LoadProcess:
     def __exit__(self, *_: object) -> None:
         self.stop(within=2.0)
 
-    _never_began = False
-
     def _log(self) -> str:
         with (self.folder / "load.log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _MOST_LOG))
@@ -224,7 +223,8 @@ class LoadProcess:
         record = LoadNote.model_validate(value) if "what" in value else LoadSecond.model_validate(value)
         self._hand_on(record)
         if isinstance(record, LoadNote) and record.what == "started":
-            self._started.set()
+            self._began = True
+            self._settled.set()
 
     def _hand_on(self, record: LoadSecond | LoadNote) -> None:
         if self._failure is None:
@@ -235,14 +235,12 @@ class LoadProcess:
 
     def _end(self) -> None:
         code = self._process.wait()
-        if not self._started.is_set():
-            self._never_began = True
-        if code == 0 or (self._stopping and self._started.is_set()):
+        if code == 0 or (self._stopping and self._began):
             note = LoadNote(what="ended", exit_code=code)
         else:
             note = LoadNote(what="crashed", detail=explain(self.spec.locustfile, self._log()), exit_code=code)
         self._hand_on(note)
-        self._started.set()
+        self._settled.set()
 
 
 def start_time_of(pid: int) -> int:

@@ -14,7 +14,7 @@ import gevent  # noqa: TID251
 from gevent.pool import Group  # noqa: TID251
 from locust import SequentialTaskSet, TaskSet, User  # noqa: TID251
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser  # noqa: TID251
-from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, DefaultTaskSet  # noqa: TID251
+from locust.user.task import LOCUST_STATE_RUNNING, DefaultTaskSet  # noqa: TID251
 
 from chaos.load.child.recorder import Recorder
 from chaos.load.child.schedule import Schedule
@@ -39,6 +39,7 @@ class Crowd:
         self.intended: Counter[int] = Counter()  # second -> arrivals meant for it
         self.dropped: Counter[int] = Counter()
         self.missed = 0
+        self.closed = False  # nobody is let in any more
         self.users: list[type[User]] = [kind for kind in environment.user_classes if kind.weight > 0]
         self._weights = [kind.weight for kind in self.users]
         self._cap = cap
@@ -50,6 +51,8 @@ class Crowd:
     def admit(self) -> None:
         """Send everybody who is due."""
         now = self.recorder.now()
+        if self.closed:
+            return
         for at in self.schedule.due(now):
             second = int(at)
             self.intended[second] += 1
@@ -64,17 +67,16 @@ class Crowd:
 
     def nap(self) -> float:
         """How long nobody is due."""
-        return max(0.0, min(_NAP, self.schedule.next_at - self.recorder.now()))
+        return _NAP if self.closed else max(0.0, min(_NAP, self.schedule.next_at - self.recorder.now()))
 
-    def leave(self, within: float) -> None:
-        """Let everybody finish, at most so long; who has not finished then is cut off. Then the users stop, as Locust's do."""
-        self.busy.join(timeout=within)
+    def leave(self) -> None:
+        """Cut off who is still busy; then the users stop, as Locust's do."""
         self.busy.kill(block=True, timeout=1.0)
         parting = Group()
         for kind, users in self._idle.items():
             if kind.on_stop is not User.on_stop:
                 for user in users:
-                    parting.spawn(user.on_stop)
+                    parting.spawn(_part, user)
         parting.join(timeout=1.0)
         parting.kill(block=True, timeout=1.0)
 
@@ -94,7 +96,8 @@ class Crowd:
             idle.append(user)
         except (StopUser, StopTest):
             if user is not None:
-                user.on_stop()
+                del self._served[user]
+                _part(user)
         except Exception as error:  # a locustfile may raise anything; as Locust does, report it and go on
             self.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
             logger.error("%s\n%s", error, traceback.format_exc())
@@ -130,7 +133,7 @@ def do_one(tasks: Any) -> None:
                 try:
                     do_one(inside)
                 finally:
-                    inside.on_stop()
+                    _part(inside)
             else:
                 tasks.execute_task(task)
         except (RescheduleTask, RescheduleTaskImmediately):
@@ -139,9 +142,14 @@ def do_one(tasks: Any) -> None:
             return
 
 
+def _part(user: Any) -> None:
+    """The user, or its task set, is done for good."""
+    user.on_stop()
+
+
 def _hang_up(user: User) -> None:
     """Close the user's connections; cookies and everything else stay."""
-    session = getattr(user, "client", None)
+    session: Any = getattr(user, "client", None)
     if agent := getattr(session, "client", None):
         if getattr(user, "client_pool", None) is None and hasattr(agent, "clientpool"):
             agent.clientpool.close()
@@ -153,14 +161,14 @@ def door(crowd_of: Any) -> type[User]:
     """The one Locust user that lets customers in; Locust starts and stops it, one in each generator process."""
 
     class Arrivals(User):
-        def run(self) -> None:  # type: ignore[override,misc]
+        def run(self) -> None:  # type: ignore[misc]
             self._state = LOCUST_STATE_RUNNING
             crowd: Crowd = crowd_of()
             try:
-                while self._state != LOCUST_STATE_STOPPING:
+                while True:
                     crowd.admit()
                     gevent.sleep(crowd.nap())
             finally:
-                crowd.leave(max(0.0, self.environment.stop_timeout - 1.0))
+                crowd.leave()
 
     return Arrivals

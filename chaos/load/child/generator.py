@@ -1,4 +1,4 @@
-"""One generator process: a Locust runner on its own or a worker. It ticks each second and tells what happened in the last one."""
+"""One generator process: a Locust runner on its own, or a worker. Each second it tells what happened in the last one."""
 
 import time
 import traceback
@@ -17,7 +17,9 @@ from chaos.load.child.setting import Setting
 _TICK = 0.01  # after the full second
 _LATE = 0.5  # a tick later than this: the generator was stuck, the second is no data
 _SILENT = 5.0
-_MOST_ERRORS = 10
+_MOST_NOTES = 10
+_SATURATED = 90
+_SATURATED_FOR = 3
 
 
 class Generator:
@@ -40,6 +42,7 @@ class Generator:
         self._told: set[str] = set()
         self._cpu = time.process_time()
         self._cpu_at = self.now()
+        self._busy = 0  # seconds in a row
         self._closed = False
 
     def install(self) -> None:
@@ -72,9 +75,18 @@ class Generator:
         if self.crowd is not None:
             self.crowd.schedule.set_rate(rate, self.now())
 
+    def drain(self, within: float) -> None:
+        """Begin nothing new, and give what is open so long to end by itself; what is then left has failed."""
+        if self.crowd is not None:
+            self.crowd.closed = True
+        self.watch.hold()
+        deadline = self.now() + within
+        while self.recorder.open and self.now() < deadline:
+            gevent.sleep(0.01)
+
     def note(self, what: str, detail: str) -> None:
         """Tell the runner something, once."""
-        if (told := f"{what}: {detail}") not in self._told and len(self._told) < _MOST_ERRORS:
+        if (told := f"{what}: {detail}") not in self._told and len(self._told) < _MOST_NOTES:
             self._told.add(told)
             self._notes.append({"what": what, "detail": detail})
 
@@ -127,6 +139,11 @@ class Generator:
         cpu, at = time.process_time(), self.now()
         percent = 100 * (cpu - self._cpu) / max(0.001, at - self._cpu_at)
         self._cpu, self._cpu_at = cpu, at
+        self._busy = self._busy + 1 if percent > _SATURATED else 0
+        if self._busy >= _SATURATED_FOR:
+            self.note(
+                "saturated", f"{self.name} is busy for more than {_SATURATED} % of a CPU: latencies contain its own queue"
+            )
         crowd = self.crowd
         beat = {
             "heartbeat": True,

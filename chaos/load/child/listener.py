@@ -44,7 +44,6 @@ class Post:
             self.shaped = True
         else:
             self.shaped = False
-        environment.stop_timeout = self.drain + _STOP_MARGIN
         if setting.control:
             gevent.spawn(self._look_after)
 
@@ -83,9 +82,10 @@ class Post:
         self.stopping = True
         if self.control is not None:
             self.control.pump()
-        self.environment.stop_timeout = self.drain + _STOP_MARGIN
         if isinstance(self.runner, MasterRunner):
             self._drain_workers()
+        elif self.generator is not None:
+            self.generator.drain(self.drain)
 
     def _drain_workers(self) -> None:
         self.waiting = {client.id for client in self.runner.clients.all if client.state != "missing"}
@@ -114,7 +114,7 @@ class Post:
         if "rate" in msg.data:
             self.generator.set_rate(msg.data["rate"])
         if "drain" in msg.data:
-            self.environment.stop_timeout = float(msg.data["drain"]) + _STOP_MARGIN
+            self.generator.drain(float(msg.data["drain"]))
             self.runner.stop()
             outlet = self.generator.outlet
             assert isinstance(outlet, ToMaster)
@@ -133,7 +133,6 @@ class Post:
                 self.workers = here
 
 
-@events.init.add_listener
 def on_init(environment: Any, runner: Any, **_: Any) -> None:
     """Take up this process's post."""
     setting = Setting.from_environment()
@@ -155,3 +154,6 @@ def on_init(environment: Any, runner: Any, **_: Any) -> None:
         return
     post.generator = Generator(environment, setting, post.pipe, name="local", index=0)
     post.generator.install()
+
+
+events.init.add_listener(on_init)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Where records go: from a worker to its master, from a master or a lone generator to the runner's pipe and the folder of ids."""
+"""Where records go: from a worker to its master, from everybody else to the runner's pipe and the folder of ids."""
 
 import json
 import os
@@ -22,10 +22,8 @@ class Pipe:
     def __init__(self, descriptor: int, folder: str) -> None:
         self._descriptor = descriptor
         self._waiting = bytearray()
-        self._files = {
-            "acknowledged": Path(folder, "acknowledged.jsonl").open("ab", buffering=0),
-            "attempted": Path(folder, "attempted.jsonl").open("ab", buffering=0),
-        }
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._files = {name: os.open(Path(folder, f"{name}.jsonl"), flags, 0o600) for name in ("acknowledged", "attempted")}
         os.set_blocking(descriptor, False)
 
     def send(self, records: Iterable[dict[str, Any]], ids: Iterable[dict[str, Any]]) -> None:
@@ -34,7 +32,7 @@ class Pipe:
             lines["acknowledged" if entry["outcome"] == "acknowledged" else "attempted"].append(_line(entry))
         for name, written in lines.items():
             if written:
-                self._files[name].write(b"".join(written))
+                os.write(self._files[name], b"".join(written))
         for record in records:
             if len(self._waiting) < _MOST_WAITING:
                 self._waiting += _line(record)

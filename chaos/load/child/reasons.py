@@ -9,6 +9,7 @@ _BY_TYPE = {
     "BrokenPipeError": "reset",
     "RemoteDisconnected": "reset",
     "HTTPConnectionClosed": "reset",
+    "CutOff": "cut off",
     "IncompleteRead": "cut off",
     "HTTPParseError": "cut off",
     "gaierror": "name not resolved",

@@ -71,7 +71,7 @@ class Cell:
 class Request:
     """One request, from its start until it is counted."""
 
-    __slots__ = ("cell", "context", "end", "greenlet", "name", "overdue", "slot", "start")
+    __slots__ = ("cell", "context", "end", "greenlet", "name", "overdue", "slot", "start", "trouble")
 
     def __init__(self, start: float, cell: Cell, name: str, slot: int) -> None:
         self.start = start
@@ -82,6 +82,7 @@ class Request:
         self.overdue = False
         self.context: dict[str, Any] | None = None
         self.greenlet: Any = None
+        self.trouble: BaseException | None = None  # what the client knows before the locustfile judges
 
 
 class Recorder:

@@ -4,14 +4,15 @@
 A request that takes longer than a customer would wait is ended here, whatever the client's own time-outs are.
 """
 
+import functools
 import inspect
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import gevent  # noqa: TID251
-from gevent import GreenletExit  # noqa: TID251
-from greenlet import getcurrent
+from gevent import GreenletExit, getcurrent  # noqa: TID251
 from locust import User, clients  # noqa: TID251
 from locust.clients import HttpSession  # noqa: TID251
 from locust.contrib import fasthttp  # noqa: TID251
@@ -26,6 +27,10 @@ _GRACE = 0.05  # the client's own time-out comes first; this is for answers that
 _LARGEST_JSON = 1_000_000
 
 Degraded = Callable[[Any], bool]
+
+
+class CutOff(Exception):
+    """An answer began, and broke off."""
 
 
 class Watch:
@@ -47,6 +52,11 @@ class Watch:
         self._reaper = gevent.get_hub().loop.timer(_REAP_EVERY, _REAP_EVERY)
         self._reaper.start(self._reap)
 
+    def hold(self) -> None:
+        """Let nobody begin another request: the load is ending, and what is open may end by itself."""
+        for session in (HttpSession, FastHttpSession):
+            session.request = _held(session.request)  # type: ignore[method-assign]
+
     def _reap(self) -> None:
         limit = self.recorder.now() - self.timeout - _GRACE
         overdue = []
@@ -66,11 +76,14 @@ class Watch:
             self.recorder.good(request, self.degraded is not None and self.degraded(response))
             return
         status = int(getattr(response, "status_code", 0) or 0)
-        if request.overdue:
-            self.recorder.failed(request, "timeout", "unanswered")
-            return
         judged = isinstance(error, CatchResponseError | ResponseError)
-        self.recorder.failed(request, reason_of(error, status, judged=judged), "refused" if status else "unanswered")
+        if request.trouble is not None and status < 400:
+            error, judged = request.trouble, False  # what happened on the way, whatever the locustfile made of it
+        told = status >= 400 or (judged and status > 0)
+        if request.overdue or (not told and request.end - request.start >= self.timeout):
+            self.recorder.failed(request, "timeout", "unanswered")
+        else:
+            self.recorder.failed(request, reason_of(error, status, judged=judged), "refused" if told else "unanswered")
 
     def decide_unread(self, request: Request, response: Any) -> None:
         """Count an answer that the locustfile never judged (a response kept without its `with` block) by its own merits."""
@@ -91,30 +104,19 @@ class Watch:
 def _wrapped(original: Callable[..., Any], watch: Watch, client_timeout: float | None = None) -> Callable[..., Any]:
     """`request` of a session, watched. The hot path: every line of it is paid on every request."""
     recorder = watch.recorder
-    begin, answered, good, decide, degraded = recorder.begin, recorder.answered, recorder.good, watch.decide, watch.degraded
+    begin, answered, good, undecided = recorder.begin, recorder.answered, recorder.good, recorder.undecided
+    is_plain = watch.degraded is None
     parameters = list(inspect.signature(original).parameters)[4:]
-    custom_contexts: dict[type, bool] = {}
 
     def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
         if positional:
             options.update(zip(parameters, positional, strict=False))
         if client_timeout is not None and options.get("timeout") is None:
             options["timeout"] = client_timeout
-        context = options.get("context")
-        user = self.user
-        if user is not None:
-            kind = type(user)
-            custom = custom_contexts.get(kind)
-            if custom is None:
-                custom = custom_contexts[kind] = kind.context is not User.context
-            if custom:
-                context = {**user.context(), **(context or {})}
-        if context and "transaction" in context:
-            watched = begin(str(context["transaction"]))
+        if "context" in options or _has_context(self.user.__class__):
+            watched = _begin_with_context(recorder, self, name or self.request_name or _path(url), options)
         else:
             watched = begin(name or self.request_name or _path(url))
-        if context:
-            recorder.identify(watched, context)
         watched.greenlet = getcurrent()
         try:
             response = original(self, method, url, name, **options)
@@ -124,16 +126,46 @@ def _wrapped(original: Callable[..., Any], watch: Watch, client_timeout: float |
         answered(watched)
         if options.get("catch_response"):
             response._watched = watched
-            recorder.undecided[watched] = response
+            watched.trouble = response.request_meta["exception"]
+            undecided[watched] = response
+        elif (failure := _error_of(response)) is None and is_plain:
+            good(watched)
         else:
-            error = _error_of(response)
-            if error is None and degraded is None:
-                good(watched)
-            else:
-                decide(watched, response, error)
+            watch.decide(watched, response, failure)
         return response
 
     return request
+
+
+def _held(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Waits for the end of its user; only what users do when they leave (`on_stop`) still goes through."""
+
+    def request(self: Any, *positional: Any, **options: Any) -> Any:
+        frame: Any = sys._getframe()
+        while frame is not None and frame.f_code.co_name != "on_stop":
+            frame = frame.f_back
+        while frame is None:
+            gevent.sleep(60.0)
+        return original(self, *positional, **options)
+
+    return request
+
+
+@functools.cache
+def _has_context(kind: type) -> bool:
+    """Whether users of this kind give every request a context."""
+    return issubclass(kind, User) and kind.context is not User.context
+
+
+def _begin_with_context(recorder: Recorder, session: Any, name: str, options: dict[str, Any]) -> Request:
+    """Begin a request that the locustfile says something about: which transaction it is, and of which id."""
+    context = options.get("context") or {}
+    if session.user is not None and _has_context(session.user.__class__):
+        context = {**session.user.context(), **context}
+    watched = recorder.begin(str(context.get("transaction", name)))
+    if context:
+        recorder.identify(watched, context)
+    return watched
 
 
 def _path(url: str) -> str:
@@ -152,7 +184,7 @@ def _error_of(response: Any) -> BaseException | None:
         return error
     error = fields.get("error")
     if error is None and response.headers is not None and not hasattr(response, "_cached_content") and _is_broken(response):
-        return ConnectionResetError("the answer broke off")
+        return CutOff("the answer broke off")
     return error
 
 
