@@ -1,0 +1,35 @@
+"""The self-test of the tool: which weakness makes which scenario breach. Fixed, every scenario holds.
+
+The tool never reads this, nor a switch of the shop: it has to find the weakness by what it measured.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pair:
+    """With `weakness` on, `scenario` breaches `tolerance`, and the finding names the weakness as its cause."""
+
+    scenario: str
+    weakness: str
+    tolerance: str
+
+
+PAIRS = (
+    Pair("payments-dark-on-the-busiest-day", "no-timeout", "orders-answered"),
+    Pair("payments-dark-on-the-busiest-day", "no-fallback", "orders-answered"),
+    Pair("payments-slow-not-dead", "no-circuit-breaker", "fast-again-while-it-lasts"),
+    Pair("payments-429-storm", "retry-storm", "orders-fast"),
+    Pair("payments-brown-out", "no-retry-budget", "orders-fast"),
+    Pair("payment-key-revoked", "no-fallback", "orders-answered"),
+    Pair("provider-changes-its-answers", "no-fallback", "orders-answered"),
+    Pair("answers-lost-after-the-charge", "no-idempotency-key", "nobody-pays-twice"),
+    Pair("half-the-checkout-pods-die-at-peak", "single-replica", "no-long-outage"),
+    Pair("killed-with-orders-in-hand", "ack-before-stored", "no-order-lost"),
+    Pair("storefront-restarts-at-peak", "no-readiness-probe", "pages-answered-meanwhile"),
+    Pair("cache-gone-cold", "cache-stampede", "pages-answered"),
+    Pair("inventory-latency-creep", "no-timeout", "orders-fast"),
+    Pair("flash-sale", "retry-storm", "orders-fast"),
+    Pair("cache-and-provider-together", "no-fallback", "orders-answered"),
+)
+"""Some scenarios are here twice: one fault on two weaknesses has two causes."""
