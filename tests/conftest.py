@@ -1,0 +1,48 @@
+"""What tests share: one sandbox a session, and a namespace a test."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from chaos.clients.kube import Kube, connect
+from chaos.sandbox import control
+
+_COUNT = itertools.count(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_state(tmp_path_factory):
+    """Tests never see, and never touch, the state of the person who runs them."""
+    os.environ["GAMEDAY_STATE"] = str(tmp_path_factory.mktemp("state"))
+    for name in ("KUBECONFIG", "GAMEDAY_TRUST"):
+        if name == "GAMEDAY_TRUST":
+            os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    """A sandbox that dies with the test run."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    yield control.up(folder, die_with_parent=True)
+    control.down(folder)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(sandbox) -> Path:
+    return sandbox.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig) -> Kube:
+    return connect(kubeconfig)
+
+
+@pytest.fixture
+def namespace(cluster):
+    """A fresh namespace that has opted in to be struck."""
+    name = f"test-{next(_COUNT)}"
+    cluster.create({"kind": "Namespace", "metadata": {"name": name, "labels": {"gameday.dev/opt-in": "true"}}})
+    yield name
+    cluster.delete("Namespace", name)
