@@ -15,6 +15,7 @@ from chaos.injectors.targets import choose, how_many, keep_caps, live_pods, targ
 from chaos.model.base import Labels
 from chaos.model.dose import Dose, Expectation
 from chaos.model.run import Permission
+from chaos.model.target import Target
 from chaos.model.units import Duration, Percent
 from chaos.probes.pods_ready import is_ready
 
@@ -29,6 +30,8 @@ class PodKill(FaultSpec):
 
     kind: Literal["pod-kill"]
     selector: Labels
+    duration: Duration = 10.0
+    """How long the fault counts as lasting, although the strike is over at once: the time in which customers feel it."""
     count: Annotated[int | None, Field(ge=1)] = None
     percent: Percent | None = None
     grace: Duration = 0.0
@@ -49,6 +52,7 @@ class State(FaultState):
     selector: dict[str, str]
     grace: int
     ready_before: int
+    back_within: float
 
 
 Spec = PodKill
@@ -67,6 +71,7 @@ def prepare(spec: PodKill, aim: Aim) -> State:
         selector=spec.selector,
         grace=int(spec.grace),
         ready_before=sum(map(is_ready, pods)),
+        back_within=spec.back_within,
     )
 
 
@@ -83,19 +88,26 @@ def undo_words(state: State) -> str:
 
 
 def start(state: State, world: World) -> None:
-    def kill(uid: str, name: str) -> None:
+    def kill(target: Target) -> bool:
         try:
-            world.cluster.delete("Pod", name, state.namespace, uid=uid, grace=state.grace)
+            world.cluster.delete("Pod", target.name, state.namespace, uid=target.uid, grace=state.grace)
         except NotFound:
-            pass  # gone already, by whatever hand; a namesake with another UID is not ours to kill
+            return False  # gone already, by whatever hand; a namesake with another UID is not ours to kill
+        return True
 
     with ThreadPoolExecutor(min(_TOGETHER, len(state.targets))) as pool:
-        for done in [pool.submit(kill, target.uid, target.name) for target in state.targets]:
-            done.result()
+        killed = list(pool.map(kill, state.targets))
+    if not any(killed):
+        raise NotFound("none of the planned pods is there any more: nothing was struck")
 
 
 def stop(state: State, world: World) -> None:
     """A killed pod has no undo; its owner is already at work."""
+
+
+def settle(state: State) -> float:
+    """Seconds that `verify` may take: the owner needs its time."""
+    return state.back_within
 
 
 def verify(state: State, world: World) -> list[str]:

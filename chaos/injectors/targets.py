@@ -115,7 +115,9 @@ def keep_caps(pods: Sequence[Obj], chosen: Sequence[Obj], workloads: Mapping[str
         name = f"{workload.kind.lower()}/{workload.name}"
         ready_left = sum(is_ready(pod) for pod in own if pod["metadata"]["uid"] not in hit)
         if not ready_left and not caps.last_replica:
-            raise BadInput(f"this would strike the last ready replica of {name}; raise caps.last_replica with a reason if that is meant")
+            raise BadInput(
+                f"this would strike the last ready replica of {name}; raise caps.last_replica with a reason if that is meant"
+            )
         share = len(struck) / len(own)
         if share > caps.max_share + 1e-9 and len(struck) > 1:
             raise BadInput(

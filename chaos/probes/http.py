@@ -32,7 +32,9 @@ def read(spec: Http, view: View) -> Reading:
     except NotReady as error:
         return Reading(ok=False, unit="s", detail=str(error))
     wrong = _what_is_wrong(spec, answer)
-    return Reading(ok=not wrong, value=answer.seconds, unit="s", detail=wrong or f"{answer.status} in {answer.seconds * 1000:.0f} ms")
+    return Reading(
+        ok=not wrong, value=answer.seconds, unit="s", detail=wrong or f"{answer.status} in {answer.seconds * 1000:.0f} ms"
+    )
 
 
 def _what_is_wrong(spec: Http, answer: web.Answer) -> str:

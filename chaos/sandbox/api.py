@@ -202,7 +202,7 @@ class Api:
 
     def _scale(self, request: Request, resource: Resource, old: Obj) -> Response:
         meta = old["metadata"]
-        scale = {
+        scale: Obj = {
             "kind": "Scale",
             "apiVersion": "autoscaling/v1",
             "metadata": {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")},
@@ -215,7 +215,9 @@ class Api:
         version = wanted["metadata"].get("resourceVersion", "")
         self._store.check(old, uid=wanted["metadata"].get("uid", ""), version=version)
         replicas = int(wanted["spec"]["replicas"])
-        new = self._store.touch(resource.kind, meta["namespace"], meta["name"], lambda obj: obj["spec"].update(replicas=replicas))
+        new = self._store.touch(
+            resource.kind, meta["namespace"], meta["name"], lambda obj: obj["spec"].update(replicas=replicas)
+        )
         scale["spec"]["replicas"] = replicas
         scale["metadata"]["resourceVersion"] = new["metadata"]["resourceVersion"]
         return as_json(scale)
@@ -309,7 +311,9 @@ def _patched(request: Request, old: Obj) -> Obj:
 def _review(review: Obj) -> Obj:
     """Allowed is what the sandbox can do; anything else is not."""
     wanted = review["spec"].get("resourceAttributes") or {}
-    resource = next((r for r in BY_KIND.values() if r.plural == wanted.get("resource") and r.group == wanted.get("group", "")), None)
+    resource = next(
+        (r for r in BY_KIND.values() if r.plural == wanted.get("resource") and r.group == wanted.get("group", "")), None
+    )
     verb, subresource = wanted.get("verb", ""), wanted.get("subresource", "")
     known = resource is not None and verb in (*VERBS, "deletecollection") and subresource in ("", *resource.subresources)
     review["status"] = {"allowed": known, **({} if known else {"reason": "the sandbox does not have this"})}
@@ -326,7 +330,12 @@ def _discover(path: str) -> Obj | None:
     resources = [each for each in BY_KIND.values() if each.api_version == version]
     if not resources:
         return None
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": [d for r in resources for d in _listed(r)]}
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": version,
+        "resources": [d for r in resources for d in _listed(r)],
+    }
 
 
 def _group(group_version: str) -> Obj:
@@ -344,5 +353,11 @@ def _listed(resource: Resource) -> list[Obj]:
         "verbs": list(VERBS),
         "shortNames": list(resource.short),
     }
-    scale = {"name": f"{resource.plural}/scale", "singularName": "", "namespaced": True, "kind": "Scale", "verbs": ["get", "patch", "update"]}
+    scale = {
+        "name": f"{resource.plural}/scale",
+        "singularName": "",
+        "namespaced": True,
+        "kind": "Scale",
+        "verbs": ["get", "patch", "update"],
+    }
     return [base, scale | {"group": "autoscaling", "version": "v1"}] if "scale" in resource.subresources else [base]

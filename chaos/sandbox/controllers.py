@@ -33,7 +33,9 @@ def run_all(store: Store) -> None:
 
 def is_ready(pod: Obj) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
-    return not pod["metadata"].get("deletionTimestamp") and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return not pod["metadata"].get("deletionTimestamp") and any(
+        c["type"] == "Ready" and c["status"] == "True" for c in conditions
+    )
 
 
 def _owned(store: Store, kind: str, owner: Obj) -> Iterator[Obj]:
@@ -142,7 +144,11 @@ def _deployment_status(store: Store, deployment: Obj, current: Obj, old: list[Ob
     ready, wanted = sum(map(is_ready, pods)), deployment["spec"].get("replicas", 1)
     available = "True" if ready >= min(wanted, max(1, wanted - math.floor(wanted * 0.25))) or wanted == 0 else "False"
     before = {c["type"]: c for c in deployment.get("status", {}).get("conditions", [])}
-    since = before.get("Available", {}).get("lastTransitionTime", now()) if before.get("Available", {}).get("status") == available else now()
+    since = (
+        before.get("Available", {}).get("lastTransitionTime", now())
+        if before.get("Available", {}).get("status") == available
+        else now()
+    )
     store.set_status(
         deployment,
         {
@@ -222,10 +228,12 @@ def endpoint_slices(store: Store) -> None:
 
 def _slice(store: Store, service: Obj, selector: dict[str, str]) -> None:
     meta = service["metadata"]
-    pods = [p for p in store.all("Pod", meta["namespace"]) if matches(p["metadata"].get("labels") or {}, {"matchLabels": selector})]
+    pods = [
+        p for p in store.all("Pod", meta["namespace"]) if matches(p["metadata"].get("labels") or {}, {"matchLabels": selector})
+    ]
     endpoints = [_endpoint(pod) for pod in pods if pod.get("status", {}).get("podIP") and _counts(pod)]
     ports = [_port(port, pods) for port in service["spec"].get("ports") or []]
-    body = {
+    body: Obj = {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
         "metadata": {
@@ -242,7 +250,9 @@ def _slice(store: Store, service: Obj, selector: dict[str, str]) -> None:
     if old is None:
         store.create(body)
     elif old["endpoints"] != endpoints or old["ports"] != ports:
-        store.touch("EndpointSlice", meta["namespace"], body["metadata"]["name"], lambda o: o.update(endpoints=endpoints, ports=ports))
+        store.touch(
+            "EndpointSlice", meta["namespace"], body["metadata"]["name"], lambda o: o.update(endpoints=endpoints, ports=ports)
+        )
 
 
 def _endpoint(pod: Obj) -> Obj:
@@ -263,7 +273,12 @@ def _endpoint(pod: Obj) -> Obj:
 def _port(port: Obj, pods: list[Obj]) -> Obj:
     target = port.get("targetPort", port["port"])
     if isinstance(target, str):
-        named = [p["containerPort"] for pod in pods for p in pod["spec"]["containers"][0].get("ports") or [] if p.get("name") == target]
+        named = [
+            p["containerPort"]
+            for pod in pods
+            for p in pod["spec"]["containers"][0].get("ports") or []
+            if p.get("name") == target
+        ]
         target = named[0] if named else port["port"]
     return {"name": port.get("name", ""), "port": target, "protocol": port.get("protocol", "TCP")}
 

@@ -62,7 +62,9 @@ class Defaults:
             used = sum(1 for _ in store.all("Pod", space))
             if limit is not None and used >= int(limit):
                 name = quota["metadata"]["name"]
-                raise ApiProblem(403, "Forbidden", f"exceeded quota: {name}, requested: pods=1, used: pods={used}, limited: pods={limit}")
+                raise ApiProblem(
+                    403, "Forbidden", f"exceeded quota: {name}, requested: pods=1, used: pods={used}, limited: pods={limit}"
+                )
 
     @staticmethod
     def _deployment(deployment: Obj, _store: Store) -> None:
@@ -100,6 +102,9 @@ def first_objects(store: Store) -> None:
                 "kind": "Node",
                 "metadata": {"name": name, "labels": labels},
                 "spec": {},
-                "status": {"conditions": [{"type": "Ready", "status": "True"}], "nodeInfo": {"kubeletVersion": "v1.36.0+gameday-sandbox"}},
+                "status": {
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "nodeInfo": {"kubeletVersion": "v1.36.0+gameday-sandbox"},
+                },
             }
         )

@@ -68,7 +68,12 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
         headers[name.strip().lower()] = value.strip()
     parts = urlsplit(target)
     return Request(
-        method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, await _body(reader, headers), parts.query
+        method,
+        parts.path,
+        dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers,
+        await _body(reader, headers),
+        parts.query,
     )
 
 
@@ -87,7 +92,10 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
 
 
 async def _write(writer: asyncio.StreamWriter, response: Response) -> None:
-    head = [f"HTTP/1.1 {response.status} {'OK' if response.status < 400 else 'Error'}", f"Content-Type: {response.content_type}"]
+    head = [
+        f"HTTP/1.1 {response.status} {'OK' if response.status < 400 else 'Error'}",
+        f"Content-Type: {response.content_type}",
+    ]
     head += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.stream is None:
         head.append(f"Content-Length: {len(response.body)}")

@@ -79,7 +79,7 @@ class Kubelet:
     def _begin(self, pod: Obj) -> None:
         meta = pod["metadata"]
         key = (meta["namespace"], meta["name"])
-        status = {"phase": "Pending", "podIP": self._addresses.pod(), "hostIP": "127.0.0.1", "startTime": now()}
+        status: Obj = {"phase": "Pending", "podIP": self._addresses.pod(), "hostIP": "127.0.0.1", "startTime": now()}
         status["podIPs"] = [{"ip": status["podIP"]}]
         self._store.set_status(pod, status)
         task = asyncio.get_running_loop().create_task(self._live(meta["uid"], key))
@@ -168,7 +168,9 @@ class Kubelet:
         container = pod["spec"]["containers"][0]
         probes = []
         if readiness := container.get("readinessProbe"):
-            probes.append(self._probe(pod, readiness, lambda good: self._report(pod, ready=good, restarts=restarts, running=True)))
+            probes.append(
+                self._probe(pod, readiness, lambda good: self._report(pod, ready=good, restarts=restarts, running=True))
+            )
         if liveness := container.get("livenessProbe"):
             probes.append(self._probe(pod, liveness, lambda good: None if good else self._end_container(process)))
         tasks = [asyncio.get_running_loop().create_task(probe) for probe in probes]
@@ -235,7 +237,9 @@ class Kubelet:
 
         state: Obj = {"terminated": {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error"}}
         if running:
-            started = (current["status"].get("containerStatuses") or [{}])[0].get("state", {}).get("running", {}).get("startedAt")
+            started = (
+                (current["status"].get("containerStatuses") or [{}])[0].get("state", {}).get("running", {}).get("startedAt")
+            )
             state = {"running": {"startedAt": started or since}}
         elif waiting:
             state = {"waiting": {"reason": waiting, **({"message": message} if message else {})}}

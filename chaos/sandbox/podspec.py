@@ -89,7 +89,7 @@ def _resolved(store: Store, space: str, value: str) -> str:
     where = domain.split(".")[1] if domain else space
     service = store.peek("Service", where, name)
     address = service["spec"].get("clusterIP") if service else None
-    return f"{scheme}{address}{port}{value[match.end():]}" if address and address != "None" else value
+    return f"{scheme}{address}{port}{value[match.end() :]}" if address and address != "None" else value
 
 
 def mount(store: Store, pod: Obj, container: Obj, root: Path) -> None:

@@ -35,7 +35,9 @@ def _parts(selector: str) -> list[str]:
 def _label_test(part: str) -> Callable[[dict[str, str]], bool]:
     if match := _SET.match(part):
         key, operator, values = match[1], match[2], {value.strip() for value in match[3].split(",")}
-        return (lambda labels: labels.get(key) in values) if operator == "in" else (lambda labels: labels.get(key) not in values)
+        return (
+            (lambda labels: labels.get(key) in values) if operator == "in" else (lambda labels: labels.get(key) not in values)
+        )
     if match := _EQUAL.match(part):
         key, operator, value = match[1], match[2], match[3]
         return (lambda labels: labels.get(key) != value) if operator == "!=" else (lambda labels: labels.get(key) == value)

@@ -134,7 +134,9 @@ class ServicePort:
             return "", 0
         pods = {pod.get("status", {}).get("podIP"): pod for pod in self._store.all("Pod")}
         open_to_source = [
-            each for each in self.endpoints if each[0] not in pods or allowed(self._store, pods.get(source), pods[each[0]], each[1])
+            each
+            for each in self.endpoints
+            if each[0] not in pods or allowed(self._store, pods.get(source), pods[each[0]], each[1])
         ]
         return open_to_source[next(self._turn) % len(open_to_source)] if open_to_source else None
 

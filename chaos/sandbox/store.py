@@ -156,9 +156,15 @@ class Store:
     def _same(self, old: Obj, plural: str, uid: str | None, version: str | None) -> None:
         meta = old["metadata"]
         if uid and uid != meta["uid"]:
-            raise conflict(plural, meta["name"], f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}")
+            raise conflict(
+                plural, meta["name"], f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
+            )
         if version and version != meta["resourceVersion"]:
-            raise conflict(plural, meta["name"], "the object has been modified; please apply your changes to the latest version and try again")
+            raise conflict(
+                plural,
+                meta["name"],
+                "the object has been modified; please apply your changes to the latest version and try again",
+            )
 
     def _put(self, event: str, obj: Obj) -> Obj:
         self._objects[key_of(obj)] = obj

@@ -12,7 +12,9 @@ def table(kind: str, items: list[Obj], version: str) -> Obj:
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"resourceVersion": version},
-        "columnDefinitions": [{"name": name, "type": "string", "format": "", "description": name, "priority": 0} for name in columns],
+        "columnDefinitions": [
+            {"name": name, "type": "string", "format": "", "description": name, "priority": 0} for name in columns
+        ],
         "rows": [
             {
                 "cells": row(obj),

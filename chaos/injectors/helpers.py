@@ -1,0 +1,129 @@
+"""Helper pods of ours: one standard-library program from a ConfigMap on a public Python image, without any rights."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from chaos.clients.world import Cluster, Obj, World
+from chaos.clock import RealClock, wait_until
+from chaos.errors import ClusterError, Conflict, NotFound, NotReady
+from chaos.injectors.base import FaultState, LABEL_RUN, LABEL_STEP, own_labels
+from chaos.probes.pods_ready import is_ready
+
+READY_WITHIN = 60.0  # an image may have to be pulled first
+_LIFE = 3 * 3600
+
+
+def name_for(what: str, run: str, step: str = "") -> str:
+    """A name that follows from the run alone, so that another process finds it: at most 63 characters."""
+    name = re.sub(r"[^a-z0-9-]+", "-", f"gameday-{what}-{step}-{run}".lower()).replace("--", "-")
+    return name[:40].rstrip("-") + "-" + name[-20:].strip("-") if len(name) > 61 else name.strip("-")
+
+
+def make(cluster: Cluster, obj: Obj) -> None:
+    """Create it; one of that name from an earlier try of the same run is as good."""
+    try:
+        cluster.create(obj)
+    except Conflict:
+        pass
+
+
+def program_map(state: FaultState, name: str, program: Path) -> Obj:
+    meta = {"name": name, "namespace": state.namespace, "labels": own_labels(state)}
+    return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": {"program.py": program.read_text()}}
+
+
+def program_pod(
+    state: FaultState, name: str, *, image: str, program: str, port: int, env: dict[str, str], secret: str = ""
+) -> Obj:
+    """A pod that runs `/gameday/program.py`; it may do nothing in the cluster and ends by itself."""
+    volumes: list[dict[str, Any]] = [{"name": "program", "configMap": {"name": name}}]
+    mounts = [{"name": "program", "mountPath": "/gameday", "readOnly": True}]
+    if secret:
+        volumes.append({"name": "tls", "secret": {"secretName": secret}})
+        mounts.append({"name": "tls", "mountPath": "/tls", "readOnly": True})
+    pod_ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    variables = [{"name": key, "value": value} for key, value in {"GAMEDAY_PROGRAM": program, **env}.items()]
+    container = {
+        "name": program,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-u", "/gameday/program.py"],
+        "env": [pod_ip, *variables],
+        "ports": [{"containerPort": port}],
+        "volumeMounts": mounts,
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "namespace": state.namespace,
+            "labels": {**own_labels(state), "gameday.dev/program": program},
+        },
+        "spec": {
+            "restartPolicy": "Always",
+            "activeDeadlineSeconds": _LIFE,
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": volumes,
+        },
+    }
+
+
+def await_ready(cluster: Cluster, namespace: str, pod: str) -> Obj:
+    """The pod once it is ready; NotReady tells what it was waiting for."""
+    seen: Obj = {}
+
+    def ready() -> bool:
+        nonlocal seen
+        seen = cluster.get("Pod", pod, namespace)
+        return is_ready(seen)
+
+    if not wait_until(ready, clock=RealClock(), within=READY_WITHIN, every=0.1):
+        raise NotReady(f"pod {pod} did not become ready within {READY_WITHIN:.0f} s: {_waiting_for(seen)}")
+    return seen
+
+
+def _waiting_for(pod: Obj) -> str:
+    status = pod.get("status", {})
+    waiting = [c.get("state", {}).get("waiting", {}) for c in status.get("containerStatuses") or []]
+    reasons = [f"{each.get('reason', '')} {each.get('message', '')}".strip() for each in waiting if each]
+    return "; ".join(reasons) or str(status.get("phase", "it is not there"))
+
+
+def remove(world: World, state: FaultState, *objects: tuple[str, str]) -> None:
+    """Delete objects that carry our labels; anybody else's of the same name stay. Not there is success."""
+    for kind, name in objects:
+        try:
+            found = world.cluster.get(kind, name, state.namespace)
+            if not _is_ours(found, state):
+                continue
+            grace = 0 if kind == "Pod" else None
+            world.cluster.delete(kind, name, state.namespace, uid=found["metadata"]["uid"], grace=grace)
+        except NotFound:
+            continue
+
+
+def left_of(world: World, state: FaultState, *objects: tuple[str, str]) -> list[str]:
+    """Which of our objects are still there, in words."""
+    left: list[str] = []
+    for kind, name in objects:
+        try:
+            if _is_ours(world.cluster.get(kind, name, state.namespace), state):
+                left.append(f"{kind.lower()}/{name} in {state.namespace} is still there")
+        except NotFound:
+            continue
+        except ClusterError as error:
+            left.append(f"unknown: {error}")
+    return left
+
+
+def _is_ours(obj: Obj, state: FaultState) -> bool:
+    labels = obj["metadata"].get("labels") or {}
+    return labels.get(LABEL_RUN) == state.run and labels.get(LABEL_STEP) == state.step
