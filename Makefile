@@ -15,6 +15,7 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(READY) ## make .venv (done by every other target when needed)
+	@:
 
 $(READY): requirements.lock pyproject.toml .ci/setup
 	@$(UNSET) .ci/setup

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def keep(error: BaseException) -> Path | str:
-    """Writes the traceback to a file of its own, readable by its owner only; tells where, or the text where none can be written."""
+    """Writes the traceback to a file that only its owner can read; tells where, or the text if there is nowhere."""
     text = _text(error)
     name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     for folder in _folders():

@@ -23,24 +23,22 @@ def deploy(cluster: "Cluster", objects: Sequence[Obj]) -> None:
     } - {""}
     for namespace in {obj["metadata"]["namespace"] for obj in objects if obj["metadata"].get("namespace")}:
         for old in cluster.find("PodDisruptionBudget", namespace):
-            ours = old["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") in parts
-            if ours and old["metadata"]["name"] not in budgets:
+            if _part_of(old) in parts and old["metadata"]["name"] not in budgets:
                 with suppress(NotFound):
                     cluster.delete("PodDisruptionBudget", old["metadata"]["name"], namespace, uid=old["metadata"]["uid"])
+
+
+def _part_of(obj: Obj) -> str:
+    return str(obj["metadata"].get("labels", {}).get("app.kubernetes.io/part-of", ""))
 
 
 def _apply(cluster: "Cluster", obj: Obj) -> None:
     try:
         cluster.create(obj)
     except Conflict:
-        meta = obj["metadata"]
         # a merge patch leaves alone what the cluster has filled in: addresses, node ports, versions
-        cluster.patch(
-            obj["kind"],
-            meta["name"],
-            meta.get("namespace", ""),
-            {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")},
-        )
+        change = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
+        cluster.patch(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace", ""), change)
 
 
 def wait_ready(

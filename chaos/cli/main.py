@@ -80,22 +80,24 @@ def run(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.ClickException as error:
+    except (Exception, KeyboardInterrupt) as error:  # the outermost handler: our own mistake must not read as a verdict
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> int:
+    if isinstance(error, click.ClickException):
         error.show()
         return BAD_INPUT
-    except (click.Abort, KeyboardInterrupt):
+    if isinstance(error, click.Abort | KeyboardInterrupt):
         _say("stopped")
         return _unless_left_over(STOPPED)
-    except GamedayError as error:
-        if error.exit_code == CRASHED:
-            return _crashed(error)
-        _say(*(f"error: {line}" if number == 0 else line for number, line in enumerate(str(error).splitlines())))
+    if isinstance(error, GamedayError) and error.exit_code != CRASHED:
+        _say(f"error: {error}" if len(str(error).splitlines()) == 1 else str(error))
         return _unless_left_over(error.exit_code)
-    except Exception as error:  # the outermost handler: our own mistake must not read as a verdict
-        return _crashed(error)
+    return _crashed(error)
 
 
-def _crashed(error: Exception) -> int:
+def _crashed(error: BaseException) -> int:
     from chaos.cli.crash import keep
 
     place = keep(error)

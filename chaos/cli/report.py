@@ -33,9 +33,7 @@ def command(run: str, reports: Path, form: str, output: Path | None) -> None:
     folder = run_folder(run, reports)
     file = folder / FILES.get(form, "report.html")
     if not file.is_file():
-        raise BadInput(
-            f"{folder.name} has no {file.name}: the run ended before it was judged; try: gameday judge {folder.name}"
-        )
+        raise BadInput(f"{folder.name} has no {file.name}: it was never judged; try: gameday judge {folder.name}")
     if form == "path":
         click.echo(str(file))
     elif output is not None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaos.cli.shared import print_json
+from chaos.cli.shared import print_json, table
 from chaos.errors import BadInput, NotReady
 
 if TYPE_CHECKING:
@@ -29,15 +29,13 @@ def _folder() -> "Path":
 
     if not sys.platform.startswith("linux"):
         raise NotReady(
-            "the sandbox needs Linux (or WSL): its pods have loopback addresses of their own; use a kind cluster here"
+            "the sandbox needs Linux (or WSL): its pods have loopback addresses of their own; here, use a kind cluster"
         )
     return sandbox_folder()
 
 
 @command.command()
-@click.option(
-    "--weak", multiple=True, metavar="WEAKNESS", help="Deploy the shop with this weakness (repeatable; `list` names them)."
-)
+@click.option("--weak", multiple=True, metavar="WEAKNESS", help="Deploy the shop with it (repeatable; `list` names them).")
 @click.option("--empty", is_flag=True, help="Deploy nothing.")
 def up(weak: tuple[str, ...], empty: bool) -> None:
     """Start it and deploy the sample shop; on a running one, only deploy."""
@@ -53,9 +51,9 @@ def up(weak: tuple[str, ...], empty: bool) -> None:
     start(folder)
     if not empty:
         deploy_shop(wanted)
-    click.echo(
-        f"sandbox is up{'' if empty else ' with the sample shop' + (' (' + ', '.join(sorted(wanted)) + ')' if wanted else '')}"
-    )
+    shop = "" if empty else " with the sample shop"
+    weakly = f" ({', '.join(sorted(wanted))})" if wanted else ""
+    click.echo(f"sandbox is up{shop}{weakly}")
     click.echo(f"KUBECONFIG={folder / 'kubeconfig'}")
 
 
@@ -98,8 +96,7 @@ def down() -> None:
     """Stop it: the cluster, its pods, and all that was in it."""
     from chaos.sandbox import control
 
-    control.down(_folder())
-    click.echo("sandbox is down")
+    click.echo("sandbox is down" if control.down(_folder()) else "there was no sandbox")
 
 
 @command.command()
@@ -110,10 +107,36 @@ def status(as_json: bool, only_path: bool) -> int:
     from chaos.sandbox import control
 
     folder = _folder()
+    found = control.status(folder)
     if only_path:
         click.echo(str(folder / "kubeconfig"))
-        return 0
-    found = control.status(folder)
-    if as_json:
-        print_json(found)
-    return 0
+    elif as_json:
+        print_json(
+            {
+                "up": found is not None,
+                **({"pid": found.pid, "kubeconfig": str(found.kubeconfig), "log": str(found.log)} if found else {}),
+            }
+        )
+    elif found is None:
+        click.echo("there is no sandbox; start one: gameday sandbox up")
+    else:
+        click.echo(f"sandbox is up: process {found.pid}, network {found.network}, log {found.log}")
+        click.echo(f"KUBECONFIG={found.kubeconfig}")
+        click.echo(_deployments())
+    return 0 if found else NotReady.exit_code
+
+
+def _deployments() -> str:
+    from chaos import api
+
+    world = api.connect("sandbox").world
+    assert world is not None, "only --on none has no world"
+    rows = [
+        [
+            each["metadata"]["namespace"],
+            each["metadata"]["name"],
+            f"{each.get('status', {}).get('availableReplicas', 0)}/{each['spec'].get('replicas', 1)}",
+        ]
+        for each in world.cluster.find("Deployment")
+    ]
+    return table(sorted(rows), ["NAMESPACE", "DEPLOYMENT", "READY"]) if rows else "nothing is deployed"

@@ -57,9 +57,7 @@ def story_paths(names: Sequence[str]) -> list[Path]:
         elif name in known:
             paths.append(known[name])
         else:
-            raise BadInput(
-                Problem(name, 0, 0, "is neither a file nor a scenario or experiment that I know", nearest(name, known))
-            )
+            raise BadInput(Problem(name, 0, 0, "is no file, and no scenario or experiment known here", nearest(name, known)))
     if not paths:
         raise BadInput(f"no .yaml file in {', '.join(names)}")
     return list(dict.fromkeys(paths))

@@ -53,13 +53,15 @@ def _expanded(files: tuple[Path, ...]) -> list[Path]:
         if not file.is_dir():
             paths.append(file)
             continue
-        inside = sorted(
-            path for path in file.rglob("*.yaml") if not any(part.startswith(".") for part in path.relative_to(file).parts)
-        )
+        inside = sorted(path for path in file.rglob("*.yaml") if not _hidden(path.relative_to(file)))
         if not inside:
             raise BadInput(Problem(str(file), 0, 0, "no .yaml file in this folder"))
         paths += inside
     return list(dict.fromkeys(paths))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _as_json(problem: Problem | str) -> dict[str, object]:

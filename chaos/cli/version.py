@@ -7,19 +7,7 @@ import click
 
 import chaos
 
-PACKAGES = (
-    "kubernetes",
-    "docker",
-    "httpx",
-    "locust",
-    "pydantic",
-    "pytest",
-    "toxiproxy-python",
-    "click",
-    "rich",
-    "jinja2",
-    "pyyaml",
-)
+PACKAGES = ("kubernetes", "docker", "httpx", "locust", "pydantic", "pytest", "toxiproxy-python")
 
 
 def versions() -> dict[str, str]:
