@@ -60,7 +60,9 @@ class Kube:
         if SANDBOX_MARK in version:
             return "sandbox"
         nodes = self.find("Node", fields="")
-        return "kind" if nodes and all(n.get("spec", {}).get("providerID", "").startswith("kind://") for n in nodes) else "cluster"
+        return (
+            "kind" if nodes and all(n.get("spec", {}).get("providerID", "").startswith("kind://") for n in nodes) else "cluster"
+        )
 
     def _fingerprint(self, uid: str) -> str:
         authority = self._configuration.ssl_ca_cert
@@ -87,9 +89,9 @@ class Kube:
 
     def pod_log(self, namespace: str, pod: str, *, container: str = "", tail: int = 50) -> str:
         query = {"container": container, "tailLines": str(tail)}
-        return self._call("GET", KINDS["Pod"].path(namespace, pod, "log"), query=query, doing=f"read the log of {pod}")[1].decode(
-            errors="replace"
-        )
+        return self._call("GET", KINDS["Pod"].path(namespace, pod, "log"), query=query, doing=f"read the log of {pod}")[
+            1
+        ].decode(errors="replace")
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +101,14 @@ class Kube:
         return self._json("POST", path, body=obj, doing=f"create {kind.lower()}/{meta.get('name', '')}")
 
     def patch(
-        self, kind: str, name: str, namespace: str, patch: Obj | Sequence[Obj], *, how: PatchType = "merge", subresource: str = ""
+        self,
+        kind: str,
+        name: str,
+        namespace: str,
+        patch: Obj | Sequence[Obj],
+        *,
+        how: PatchType = "merge",
+        subresource: str = "",
     ) -> Obj:
         path = KINDS[kind].path(namespace, name, subresource)
         return self._json("PATCH", path, body=patch, content=_PATCH_TYPES[how], doing=f"patch {kind.lower()}/{name}")
@@ -132,7 +141,12 @@ class Kube:
             options["preconditions"] = {"uid": uid}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
-        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}, "deleteOptions": options}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": options,
+        }
         self._call("POST", KINDS["Pod"].path(namespace, pod, "eviction"), body=body, doing=f"evict pod/{pod}")
 
     # -- asking ------------------------------------------------------------------------------------------------------

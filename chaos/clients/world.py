@@ -33,7 +33,14 @@ class Cluster(Protocol):
         """Create it; Conflict when one of that name exists."""
 
     def patch(
-        self, kind: str, name: str, namespace: str, patch: Obj | Sequence[Obj], *, how: PatchType = "merge", subresource: str = ""
+        self,
+        kind: str,
+        name: str,
+        namespace: str,
+        patch: Obj | Sequence[Obj],
+        *,
+        how: PatchType = "merge",
+        subresource: str = "",
     ) -> Obj:
         """Patch it. Put `metadata.resourceVersion` (merge) or a `test` (json) into the patch to make it conditional: Conflict."""
 

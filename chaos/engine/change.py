@@ -85,6 +85,7 @@ class Change:
         if not self._intended:
             self._tools.ledger.intend(self._entry)
             self._intended = True
+            self.left_over = "unknown: not read back"  # until `_verify` has seen that it is gone
         self._tell("intent")
 
     # -- putting it back: repeatable, never held up by the stop flag, the journal or a full disk -----------------------

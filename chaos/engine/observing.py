@@ -13,9 +13,7 @@ from chaos.probes.observe import Observer
 Traffic = Callable[[], dict[str, float]]
 
 
-def observer_rhythm(
-    world: World, namespace: str, changes: Sequence[Change], *, clock: Clock, recorder: Recorder
-) -> Rhythm:
+def observer_rhythm(world: World, namespace: str, changes: Sequence[Change], *, clock: Clock, recorder: Recorder) -> Rhythm:
     """One `observe` event every half second."""
     observer = Observer(world.cluster, namespace, traffic=_counters(world, changes))
 

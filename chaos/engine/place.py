@@ -29,7 +29,9 @@ class Place:
         try:
             service = self.world.cluster.get("Service", target.service, story.namespace)
         except NotFound:
-            raise NotReady(f"the load's target, service {target.service} in namespace {story.namespace}, is not there") from None
+            raise NotReady(
+                f"the load's target, service {target.service} in namespace {story.namespace}, is not there"
+            ) from None
         ports = {port["port"]: port for port in service["spec"].get("ports", [])}
         if target.port not in ports:
             raise BadInput(f"service {target.service} has no port {target.port}; it has {', '.join(map(str, ports)) or 'none'}")

@@ -49,7 +49,9 @@ class Prepare:
     base_url: str = ""
 
 
-def prepare(story: Story, place: Place, *, run: str, seed: int, mode: str = "ci", images: Mapping[str, str] = IMAGES) -> Prepare:
+def prepare(
+    story: Story, place: Place, *, run: str, seed: int, mode: str = "ci", images: Mapping[str, str] = IMAGES
+) -> Prepare:
     """Resolve everything that the run will touch. All problems of the targets are told at once (BadInput)."""
     timeline = schedule(story, mode)
     faults: dict[str, Prepared] = {}
@@ -130,7 +132,9 @@ def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims)
 
 def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepared:
     module = FITTINGS[kind]
-    return Prepared(step=step, kind=kind, module=module, state=module.prepare(module.Spec(**wanted), aims.at(step)), fitting=True)
+    return Prepared(
+        step=step, kind=kind, module=module, state=module.prepare(module.Spec(**wanted), aims.at(step)), fitting=True
+    )
 
 
 def dependency_of(state: FaultState) -> str:
@@ -145,7 +149,12 @@ def dependency_of(state: FaultState) -> str:
 
 def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], faults: Mapping[str, Prepared]) -> Plan:
     load = story.load
-    phases = {"warm-up": load.warm_up if load else 0.0, "baseline": story.baseline, "fault": length(timeline), "recovery": story.recovery}
+    phases = {
+        "warm-up": load.warm_up if load else 0.0,
+        "baseline": story.baseline,
+        "fault": length(timeline),
+        "recovery": story.recovery,
+    }
     return Plan(
         scenario=story.id,
         title=story.title,
@@ -195,7 +204,10 @@ def _caps(story: Story) -> list[Cap]:
     raised = {
         "workload_share": (f"{caps.max_share:.0%} of a workload at once", caps.workload_share),
         "nodes": (f"{caps.max_nodes} node at once", caps.nodes),
-        "last_replica": ("the last ready replica " + ("may be struck" if caps.last_replica else "is never struck"), caps.last_replica),
+        "last_replica": (
+            "the last ready replica " + ("may be struck" if caps.last_replica else "is never struck"),
+            caps.last_replica,
+        ),
         "net_admin": ("NET_ADMIN " + ("allowed" if caps.net_admin else "not used"), caps.net_admin),
         "docker": ("the Docker socket " + ("allowed" if caps.docker else "not used"), caps.docker),
     }
@@ -209,9 +221,14 @@ def ask_permissions(prepared: Prepare, place: Place) -> list[Permission]:
     """Every right the plan needs, answered by the API server. Missing ones are NotReady: never inject what we may not undo."""
     assert place.world is not None
     changes = [*prepared.fittings, *prepared.faults.values()]
-    wanted = {permission.model_dump_json(): permission for each in changes for permission in each.module.permissions(each.state)}
+    wanted = {
+        permission.model_dump_json(): permission for each in changes for permission in each.module.permissions(each.state)
+    }
     answered = place.world.cluster.may(list(wanted.values()))
     if missing := [permission for permission in answered if not permission.allowed]:
-        lines = [f"{p.verb} {p.resource}{'/' + p.subresource if p.subresource else ''} in {p.namespace or 'the cluster'} ({p.use})" for p in missing]
+        lines = [
+            f"{p.verb} {p.resource}{'/' + p.subresource if p.subresource else ''} in {p.namespace or 'the cluster'} ({p.use})"
+            for p in missing
+        ]
         raise NotReady("the plan needs rights that we do not have; nothing was touched:\n  " + "\n  ".join(lines))
     return answered

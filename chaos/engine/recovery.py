@@ -33,7 +33,10 @@ def recover(contents: Contents, connect: Callable[[Contents], World], *, clock: 
     """
     clock = clock or RealClock()
     if contents.corrupt:
-        return [_result(contents, entry, "unknown", f"the ledger is corrupt ({contents.corrupt}): not acted upon") for entry in contents.entries]
+        return [
+            _result(contents, entry, "unknown", f"the ledger is corrupt ({contents.corrupt}): not acted upon")
+            for entry in contents.entries
+        ]
     end_load(contents.load)
     if not contents.open:
         contents.path.unlink(missing_ok=True)

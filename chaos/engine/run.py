@@ -123,22 +123,22 @@ def preflight(run: Run) -> None:
 
 def _guarded_story(run: Run, recorder: Recorder, changes: list[Change]) -> None:
     """The story with its ledger and its watchdog; leaves with every change withdrawn and read back."""
-    planned = [*run.prepared.fittings, *run.prepared.faults.values()]
+    planned = [*run.prepared.faults.values(), *run.prepared.fittings]  # the witness looks at what the faults have armed
     if run.place.world is None or not planned:
         _phases(run, recorder, {}, None)
         return
     ledger = Ledger(ledger_folder() / f"{run.info.id}.ledger", _header(run))
     tools = Tools(world=run.place.world, recorder=recorder, ledger=ledger, clock=run.clock, stop=run.stop)
     changes += [Change(prepared, tools) for prepared in planned]
-    with Watchdog.over(ledger.path) as watchdog:
-        try:
-            _phases(run, recorder, {change.prepared.step: change for change in changes}, ledger)
-        finally:
-            with _phase(run, recorder, "disarm"):
-                withdraw(changes)
-            clean = not any(change.left_over for change in changes)
-            ledger.close(clean=clean)
-            watchdog.dismiss()
+    try:
+        with Watchdog.over(ledger.path):
+            try:
+                _phases(run, recorder, {change.prepared.step: change for change in changes}, ledger)
+            finally:
+                with _phase(run, recorder, "disarm"):
+                    withdraw(changes)
+    finally:
+        ledger.close(clean=not any(change.left_over for change in changes))
 
 
 def _header(run: Run) -> LedgerHeader:
@@ -175,7 +175,11 @@ def _phases(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Le
         background.callback(generator.stop)
         background.enter_context(
             probe_rhythm(
-                run.story.probes, run.view, clock=run.clock, phase=lambda: run.phase, tell=lambda s: recorder.tell(s, source="probe")
+                run.story.probes,
+                run.view,
+                clock=run.clock,
+                phase=lambda: run.phase,
+                tell=lambda s: recorder.tell(s, source="probe"),
             )
         )
         if run.place.world:

@@ -70,7 +70,9 @@ def _step(each: Scheduled, zero: float, stage: Stage) -> None:
     title = step.title or ""
     if isinstance(step, InjectStep | NoteStep):
         said = step.note if isinstance(step, NoteStep) else f"to {step.inject.to}: {step.inject.text}"
-        stage.recorder.tell(StepEdge(step=step.id, type=each.type, edge="listed", title=title or said, detail={"for_people": True}))
+        stage.recorder.tell(
+            StepEdge(step=step.id, type=each.type, edge="listed", title=title or said, detail={"for_people": True})
+        )
         return
     stage.recorder.tell(StepEdge(step=step.id, type=each.type, edge="start", title=title))
     if isinstance(step, FaultStep):

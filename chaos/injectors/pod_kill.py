@@ -26,8 +26,6 @@ _TOGETHER = 16  # threads: the API server is the limit well before this
 class PodKill(FaultSpec):
     """Pods die without notice, as when a node loses them or the kernel kills them."""
 
-    at_once = True
-
     kind: Literal["pod-kill"]
     selector: Labels
     duration: Duration = 10.0

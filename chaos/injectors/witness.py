@@ -1,84 +1,203 @@
-"""A fitting: the witness pod, which takes readings over routes from inside the cluster while faults are in effect."""
+"""The witness: a pod of ours that takes readings where a fault is felt. Not a fault, but made, undone and verified like one.
 
+It runs one stdlib-only file from a ConfigMap on a public Python image, without credentials, and ends by itself.
+"""
+
+import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from chaos.clients.world import World
-from chaos.injectors import helpers
-from chaos.injectors.base import Aim, FaultSpec, FaultState, Privilege
+from pydantic import Field
+
+from chaos.clients.world import Cluster, Obj, World
+from chaos.clock import RealClock, wait_until
+from chaos.errors import Conflict, NotFound, NotReady
+from chaos.injectors.base import LABEL_RUN, LABEL_STEP, Aim, FaultSpec, FaultState, Privilege, own_labels
 from chaos.model.dose import Dose, Route
 from chaos.model.run import Permission
+from chaos.model.units import Duration, Exact
+from chaos.probes.pods_ready import is_ready
 
 PRIVILEGE: Privilege = "api"
 PORT = 8470
-_PROGRAM = Path(__file__).with_name("witness_program.py")
+_PROGRAM = "witness.py"
+_FOLDER = "/witness"
+_READY_WITHIN = 60.0  # a first pull of the image included
+_HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff", "CreateContainerError")
+_NOBODY = 65534
 
 
-class Witness(FaultSpec):
-    """Which routes to read."""
+class WitnessSpec(FaultSpec):
+    """A witness with these routes."""
 
     kind: Literal["witness"] = "witness"
-    routes: list[Route]
+    routes: Annotated[list[Route], Field(max_length=32)] = []
+    life: Duration = Exact(7200.0)
+    """It ends by itself after this long, whatever becomes of us."""
 
 
 class State(FaultState):
-    """The pod, and what it reads."""
+    """Name of the pod and of its ConfigMap, and what the pod is to watch."""
 
     pod: str
     image: str
     routes: list[Route]
+    life: int
 
 
-Spec = Witness
+Spec = WitnessSpec
 
 
-def prepare(spec: Witness, aim: Aim) -> State:
+def prepare(spec: WitnessSpec, aim: Aim) -> State:
+    digest = hashlib.sha256(f"{aim.run}/{aim.step}".encode()).hexdigest()[:10]
     return State(
         namespace=aim.namespace,
         run=aim.run,
         step=aim.step,
-        pod=helpers.name_for("witness", aim.run),
+        pod=f"gameday-witness-{digest}",
         image=aim.images["python"],
         routes=spec.routes,
+        life=int(spec.life),
     )
 
 
 def permissions(state: State) -> list[Permission]:
+    def rights(resource: str, verbs: str, use: Literal["inject", "undo", "observe"], subresource: str = "") -> list[Permission]:
+        return [
+            Permission(verb=verb, resource=resource, namespace=state.namespace, use=use, subresource=subresource)
+            for verb in verbs.split()
+        ]
+
     return [
-        *[Permission(verb="create", resource=kind, namespace=state.namespace) for kind in ("configmaps", "pods")],
-        *[
-            Permission(verb=verb, resource=kind, namespace=state.namespace, use="undo")
-            for kind in ("configmaps", "pods")
-            for verb in ("get", "delete")
-        ],
-        Permission(verb="get", resource="pods", subresource="proxy", namespace=state.namespace, use="observe"),
+        *rights("pods", "create get", "inject"),
+        *rights("configmaps", "create get", "inject"),
+        *rights("pods", "list delete", "undo"),
+        *rights("configmaps", "list delete", "undo"),
+        *rights("pods", "get update", "observe", "proxy"),
     ]
 
 
 def undo_words(state: State) -> str:
-    return f"delete pod/{state.pod} and its config map"
+    return f"delete our own pod/{state.pod} and configmap/{state.pod}; the pod ends by itself after {state.life} s"
 
 
 def start(state: State, world: World) -> None:
-    helpers.make(world.cluster, helpers.program_map(state, state.pod, _PROGRAM))
-    env = {"ROUTES": json.dumps([route.model_dump(mode="json") for route in state.routes])}
-    pod = helpers.program_pod(state, state.pod, image=state.image, program="witness", port=PORT, env=env)
-    helpers.make(world.cluster, pod)
-    helpers.await_ready(world.cluster, state.namespace, state.pod)
+    """Create it and wait until it takes readings; doing it twice changes nothing."""
+    for obj in (_config_map(state), _pod(state)):
+        _make(world.cluster, obj, state)
+    trouble = ""
+
+    def ready() -> bool:
+        nonlocal trouble
+        pod = world.cluster.get("Pod", state.pod, state.namespace)
+        trouble = _waiting_for(pod)
+        return is_ready(pod) or _is_hopeless(pod)
+
+    if not wait_until(ready, clock=RealClock(), within=_READY_WITHIN) or trouble:
+        raise NotReady(f"the witness pod/{state.pod} is not ready: {trouble or 'no reason given'}")
 
 
 def stop(state: State, world: World) -> None:
-    helpers.remove(world, state, *_objects(state))
+    """Delete what bears our labels, each by its UID; nothing there is success."""
+    for kind, obj in _ours(state, world.cluster):
+        try:
+            world.cluster.delete(kind, obj["metadata"]["name"], state.namespace, uid=obj["metadata"]["uid"], grace=1)
+        except NotFound:
+            pass  # gone meanwhile, which is all we want
 
 
 def verify(state: State, world: World) -> list[str]:
-    return helpers.left_of(world, state, *_objects(state))
+    return [f"{kind.lower()}/{obj['metadata']['name']} is still there" for kind, obj in _ours(state, world.cluster)]
 
 
 def dose(state: State) -> Dose:
-    return Dose(expect=[], words="none: it only reads")
+    """A witness changes nothing that could be felt."""
+    return Dose(expect=[], words="nothing: the witness only looks")
 
 
-def _objects(state: State) -> tuple[tuple[str, str], ...]:
-    return (("Pod", state.pod), ("ConfigMap", state.pod))
+def _ours(state: State, cluster: Cluster) -> list[tuple[str, Obj]]:
+    labels = {LABEL_RUN: state.run, LABEL_STEP: state.step}
+    return [(kind, obj) for kind in ("Pod", "ConfigMap") for obj in cluster.find(kind, state.namespace, labels=labels)]
+
+
+def _make(cluster: Cluster, obj: Obj, state: State) -> None:
+    try:
+        cluster.create(obj)
+    except Conflict:
+        kind, name = obj["kind"], obj["metadata"]["name"]
+        there = cluster.get(kind, name, state.namespace)
+        if there["metadata"].get("labels", {}).get(LABEL_RUN) != state.run:
+            raise
+
+
+def _waiting_for(pod: Obj) -> str:
+    """Why it is not ready, in words; "" when it is."""
+    if is_ready(pod):
+        return ""
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses", []):
+        if waiting := container.get("state", {}).get("waiting"):
+            return ": ".join(part for part in (waiting.get("reason", ""), waiting.get("message", "")) if part)
+    unmet = [each.get("message") or each["type"] for each in status.get("conditions", []) if each["status"] != "True"]
+    return f"phase {status.get('phase', 'unknown')}" + (f", {unmet[0]}" if unmet else "")
+
+
+def _is_hopeless(pod: Obj) -> bool:
+    return _waiting_for(pod).split(":")[0] in _HOPELESS or pod.get("status", {}).get("phase") == "Failed"
+
+
+def _meta(state: State) -> Obj:
+    labels = {**own_labels(state), "app.kubernetes.io/name": "gameday-witness"}
+    return {"name": state.pod, "namespace": state.namespace, "labels": labels}
+
+
+def _config_map(state: State) -> Obj:
+    program = Path(__file__).with_name("witness_program.py").read_text(encoding="utf-8")
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(state), "data": {_PROGRAM: program}}
+
+
+def _pod(state: State) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _meta(state),
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": state.life,
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _NOBODY,
+                "runAsGroup": _NOBODY,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(state)],
+            "volumes": [{"name": "program", "configMap": {"name": state.pod}}],
+        },
+    }
+
+
+def _container(state: State) -> Obj:
+    return {
+        "name": "witness",
+        "image": state.image,
+        "command": ["python3", "-u", f"{_FOLDER}/{_PROGRAM}"],
+        "env": [
+            {"name": "GAMEDAY_PROGRAM", "value": "witness"},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "LIFETIME", "value": str(state.life)},
+            {"name": "ROUTES", "value": json.dumps([route.as_json() for route in state.routes])},
+        ],
+        "ports": [{"name": "admin", "containerPort": PORT}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 2},
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "program", "mountPath": _FOLDER, "readOnly": True}],
+    }

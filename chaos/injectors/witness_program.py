@@ -1,210 +1,331 @@
-"""The witness: takes readings where a fault is felt. One file, standard library only, for any Python from 3.9 on.
+"""The witness: takes readings of routes where a fault is felt, ten times a second, over held and new connections.
 
-It samples each route every PERIOD seconds over a new and over a held connection, each in a thread of its own, and keeps
-the latest readings. Admin on port 8470: PUT /routes, GET /readings?since=SEQ, GET /healthz. It ends after LIFETIME seconds.
+One file, Python 3.9 or later, nothing but the standard library: it runs from a ConfigMap on a public Python image. It only
+ever sends GET requests and opens connections; it holds no credentials and keeps no body, only a digest.
+
+    PUT /routes          [Route, ...]: watch these from now on, and no others
+    GET /readings?since=SEQ   {"now", "wall", "next", "readings": [...]}, oldest first, at most 2,000 at once
+    GET /healthz
+
+A reading is {"seq", "at", "wall", "route", "connection", "ok", "status", "error", "seconds", "digest", "reconnected"}.
+`at` is this machine's monotonic clock when the reading began; `now` in the answer lets a reader elsewhere align it. `ok`
+means that an answer came in full, whatever its status. `reconnected` marks a held reading that had to open its connection.
+
+What a `tcp` route can prove: `new`, that somebody accepts and does not hang up at once; `held`, that the peer's kernel (or a
+proxy in the path) still answers keep-alive probes within about 2 s and has not closed. Not that an application answers.
 """
+
+from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import json
 import os
+import select
+import signal
 import socket
 import ssl
 import threading
 import time
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PERIOD = float(os.environ.get("PERIOD", "0.1"))
-TIMEOUT = float(os.environ.get("TIMEOUT", "1.0"))
-LIFETIME = float(os.environ.get("LIFETIME", "3600"))
-OWN = os.environ.get("POD_IP", "")
-ADMIN_PORT = 8470
-KEPT = 4000
+Route = dict[str, Any]
+Reading = dict[str, Any]
+
+PORT = 8470
+KEPT = 20_000  # readings in memory, about 8 MB; the oldest go first
+AT_ONCE = 2_000  # readings in one answer
+MOST_ROUTES = 32
+LONGEST_BODY = 256 * 1024  # of a request to us, and of an answer that is digested
+_CLOSED_AT_ONCE = 0.05  # how long a tcp connection is watched for being hung up
+_REASONS: tuple[tuple[Any, str], ...] = (
+    (socket.gaierror, "dns"),
+    ((socket.timeout, TimeoutError), "timeout"),
+    (ConnectionRefusedError, "refused"),
+    ((ConnectionResetError, BrokenPipeError), "reset"),
+    (ssl.SSLError, "tls"),
+    ((http.client.BadStatusLine, EOFError), "closed"),
+    (http.client.HTTPException, "garbled"),
+)
 
 
-class Readings:
-    """The latest readings, numbered."""
+class Log:
+    """The readings, numbered; a ring: bounded, and safe from any thread."""
 
-    def __init__(self):
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept: deque[Reading] = deque(maxlen=kept)
         self._lock = threading.Lock()
-        self._items = deque(maxlen=KEPT)
         self._seq = 0
 
-    def add(self, reading):
+    def add(self, reading: Reading) -> None:
         with self._lock:
             self._seq += 1
-            self._items.append(dict(reading, seq=self._seq))
+            self._kept.append(dict(reading, seq=self._seq))
 
-    def since(self, seq):
+    def since(self, seq: int) -> list[Reading]:
         with self._lock:
-            return [each for each in self._items if each["seq"] > seq]
+            fresh = min(len(self._kept), max(0, self._seq - seq))
+            first = len(self._kept) - fresh
+            return [self._kept[index] for index in range(first, min(first + AT_ONCE, len(self._kept)))]
 
 
-def connect(route):
-    """A connected socket to the route, from this pod's own address, so that policies can tell it apart."""
-    source = (OWN, 0) if OWN else None
-    sock = socket.create_connection((route["host"], route["port"]), timeout=TIMEOUT, source_address=source)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class Wire(io.RawIOBase):
+    """A socket under one deadline for the whole reading: a slow drip times out like silence does."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self.sock = sock
+        self.deadline = deadline
+
+    def left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("deadline")
+        return left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.sock.settimeout(self.left())
+        return self.sock.recv_into(buffer)
+
+    def sendall(self, data: bytes) -> None:
+        self.sock.settimeout(self.left())
+        self.sock.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        assert mode == "rb"
+        return io.BufferedReader(Wire(self.sock, self.deadline))
+
+
+def resolve(host: str, timeout: float) -> str:
+    """The address of a host, within `timeout`: the system's resolver has no time-out of its own that we could set."""
+    family = socket.AF_INET6 if ":" in host + os.environ.get("POD_IP", "") else socket.AF_INET
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)[0][4][0])
+        except OSError as error:
+            found.append(error)
+
+    looking = threading.Thread(target=look_up, daemon=True)
+    looking.start()
+    looking.join(timeout)
+    if not found:
+        raise TimeoutError("resolver")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return str(found[0])
+
+
+def connect(route: Route, deadline: float) -> socket.socket:
+    """A new connection from our pod's own address, so that network policies can tell who it is."""
+    left = max(0.001, deadline - time.monotonic())
+    address = resolve(route["host"], left)
+    source = (os.environ["POD_IP"], 0) if os.environ.get("POD_IP") else None
+    sock = socket.create_connection((address, route["port"]), max(0.001, deadline - time.monotonic()), source)
     if route["scheme"] == "https":
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # it asks whether and how fast it is answered, not by whom
-        sock = context.wrap_socket(sock, server_hostname=route.get("server_name") or route["host"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # what is asked is whether it answers, not who it is; nothing secret is sent
+        context.verify_mode = ssl.CERT_NONE
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            return context.wrap_socket(sock, server_hostname=route["server_name"] or route["host"])
+        except BaseException:
+            sock.close()
+            raise
     return sock
 
 
-def ask(connection, route):
-    """One request and its whole answer: status and a digest of the body."""
-    connection.request(
-        "GET",
-        route.get("path") or "/",
-        headers={"Host": route.get("server_name") or route["host"], "User-Agent": "gameday-witness"},
-    )
-    answer = connection.getresponse()
-    body = answer.read()
-    return answer.status, hashlib.sha256(body).hexdigest()[:12], answer.will_close
+def get(route: Route, sock: socket.socket, deadline: float) -> tuple[int, str, bool]:
+    """One GET on an open connection -> (status, digest, whether the server keeps the connection open)."""
+    speaker = http.client.HTTPConnection(route["server_name"] or route["host"], route["port"])
+    speaker.auto_open = 0  # never on its own, from another address
+    speaker.sock = Wire(sock, deadline)
+    speaker.request("GET", route["path"], headers={"User-Agent": "gameday-witness"})
+    response = speaker.getresponse()
+    digest = hashlib.sha256()
+    size = 0
+    while size < LONGEST_BODY and (chunk := response.read(16 * 1024)):
+        digest.update(chunk)
+        size += len(chunk)
+    if response.length not in (None, 0) and size < LONGEST_BODY:
+        raise EOFError("short body")
+    kept = not response.will_close and size < LONGEST_BODY
+    return response.status, digest.hexdigest()[:16], kept
 
 
-def open_http(route):
-    connection = http.client.HTTPConnection(route["host"], route["port"], timeout=TIMEOUT)
-    connection.sock = connect(route)
-    return connection
+def still_open(sock: socket.socket, patience: float) -> None:
+    """Nothing is sent; ConnectionResetError or EOFError when the peer has hung up or its kernel no longer answers."""
+    ready, _, _ = select.select([sock], [], [], patience)
+    if ready and not sock.recv(1, socket.MSG_PEEK):
+        raise EOFError("closed")
 
 
-def reason_of(error):
-    if isinstance(error, (socket.timeout, TimeoutError)):
-        return "timeout"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if isinstance(error, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)):
-        return "reset"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "closed"
-    return type(error).__name__
+class Watcher(threading.Thread):
+    """Takes readings of one route over one kind of connection until it is told to stop."""
 
-
-class Sampler(threading.Thread):
-    """Reads one route over one kind of connection until told to stop."""
-
-    def __init__(self, route, kind, readings):
-        super().__init__(daemon=True)
-        self.route, self.kind, self.readings = route, kind, readings
+    def __init__(self, route: Route, connection: str, log: Log, every: float) -> None:
+        super().__init__(name=f"{route['name']} {connection}", daemon=True)
+        self.route, self.connection, self.log, self.every = route, connection, log, every
         self.over = threading.Event()
-        self._held = None
+        self.sock: socket.socket | None = None
 
-    def run(self):
+    def run(self) -> None:
         due = time.monotonic()
         while not self.over.is_set():
-            self.readings.add(self._read())
-            due = max(due + PERIOD, time.monotonic())
+            self.log.add(self.reading())
+            due = max(due + self.every, time.monotonic())
             self.over.wait(due - time.monotonic())
+        self.drop()
 
-    def _read(self):
-        reading = {"route": self.route["name"], "connection": self.kind, "at": time.monotonic(), "wall": time.time()}
-        started = time.monotonic()
+    def reading(self) -> Reading:
+        began = time.monotonic()
+        found: Reading = {"at": began, "wall": time.time(), "route": self.route["name"], "connection": self.connection}
+        found.update(ok=False, status=None, error="", digest="", reconnected=self.connection == "held" and self.sock is None)
         try:
-            reading.update(self._once())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._drop()
-            reading.update(ok=False, status=0, error=reason_of(error), digest="")
-        reading["seconds"] = round(time.monotonic() - started, 5)
-        return reading
+            found.update(self.ask(began + self.route["timeout"]))
+            found["ok"] = True
+        except (OSError, EOFError, http.client.HTTPException, ValueError) as error:
+            self.drop()
+            found["error"] = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), type(error).__name__)
+        found.setdefault("seconds", round(time.monotonic() - began, 6))
+        return found
 
-    def _once(self):
+    def ask(self, deadline: float) -> Reading:
+        if self.connection == "new":
+            self.drop()
+        if self.sock is None:
+            self.sock = connect(self.route, deadline)
+            keep_alive(self.sock)
         if self.route["scheme"] == "tcp":
-            return self._tcp()
-        fresh = self.kind == "new" or self._held is None
-        connection = open_http(self.route) if fresh else self._held
+            connected = round(self.route["timeout"] - (deadline - time.monotonic()), 6)
+            still_open(self.sock, _CLOSED_AT_ONCE if self.connection == "new" else 0)
+            return {"seconds": connected}
+        status, digest, kept = get(self.route, self.sock, deadline)
+        if not kept:
+            self.drop()
+        return {"status": status, "digest": digest}
+
+    def drop(self) -> None:
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """The kernel asks the peer's kernel once a second; two answers missing break the connection."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 2)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def checked(raw: Any) -> Route:
+    """A route with all its fields and no others; ValueError when it is not one."""
+    route = {
+        "name": str(raw["name"]),
+        "host": str(raw["host"]),
+        "port": int(raw["port"]),
+        "scheme": str(raw.get("scheme") or "http"),
+        "path": str(raw.get("path") or "/"),
+        "server_name": str(raw.get("server_name") or ""),
+        "timeout": min(30.0, max(0.05, float(raw.get("timeout") or 1.0))),
+    }
+    if route["scheme"] not in ("http", "https", "tcp") or not 0 < route["port"] < 65536 or not route["path"].startswith("/"):
+        raise ValueError(f"not a route: {raw!r}")
+    return route
+
+
+class Watch:
+    """All watchers; setting the routes anew leaves those of unchanged routes, and their held connections, alone."""
+
+    def __init__(self, every: float = 0.1) -> None:
+        self.log = Log()
+        self.every = every
+        self._watchers: dict[str, Watcher] = {}
+        self._lock = threading.Lock()
+
+    def set_routes(self, raw: object) -> None:
+        if not isinstance(raw, list) or len(raw) > MOST_ROUTES:
+            raise ValueError(f"a list of at most {MOST_ROUTES} routes is wanted")
+        wanted = {}
+        for route in map(checked, raw):
+            for connection in ("held", "new"):
+                wanted[json.dumps(route, sort_keys=True) + connection] = (route, connection)
+        with self._lock:
+            for key in set(self._watchers) - set(wanted):
+                self._watchers.pop(key).over.set()
+            for key in set(wanted) - set(self._watchers):
+                self._watchers[key] = Watcher(*wanted[key], self.log, self.every)
+                self._watchers[key].start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The admin interface."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+    watch: Watch
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/healthz":
+            return self.answer(200, {"ok": True})
+        if url.path != "/readings":
+            return self.answer(404, {"error": "not here"})
         try:
-            status, digest, closes = ask(connection, self.route)
-        except BaseException:
-            connection.close()
-            raise
-        if self.kind == "new" or closes:
-            connection.close()
-            self._held = None
-        else:
-            self._held = connection
-        return {"ok": True, "status": status, "error": "", "digest": digest, "reconnected": fresh and self.kind == "held"}
+            since = int(parse_qs(url.query).get("since", ["0"])[0])
+        except ValueError:
+            return self.answer(400, {"error": "since is a number"})
+        readings = self.watch.log.since(since)
+        following = readings[-1]["seq"] if readings else since
+        return self.answer(200, {"now": time.monotonic(), "wall": time.time(), "next": following, "readings": readings})
 
-    def _tcp(self):
-        """All that can be told of an unknown protocol: a connection can be made; a held one is still open."""
-        if self.kind == "held" and self._held is not None:
-            self._held.setblocking(False)
-            try:
-                if self._held.recv(1, socket.MSG_PEEK) == b"":
-                    raise ConnectionResetError
-            except BlockingIOError:
-                pass
-            return {"ok": True, "status": 0, "error": "", "digest": ""}
-        sock = connect(self.route)
-        if self.kind == "held":
-            self._held = sock
-        else:
-            sock.close()
-        return {"ok": True, "status": 0, "error": "", "digest": ""}
+    def do_PUT(self) -> None:
+        size = int(self.headers.get("Content-Length") or 0)
+        if self.path != "/routes" or size > LONGEST_BODY:
+            self.close_connection = True
+            return self.answer(404 if self.path != "/routes" else 413, {"error": "not here, or too large"})
+        try:
+            self.watch.set_routes(json.loads(self.rfile.read(size)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return self.answer(400, {"error": str(error)})
+        return self.answer(200, {"ok": True})
 
-    def _drop(self):
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+    def answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """A reading ten times a second needs no log."""
 
 
-class Witness:
-    """The samplers of the routes that are asked for."""
-
-    def __init__(self):
-        self.readings = Readings()
-        self._samplers = []
-
-    def watch(self, routes):
-        for sampler in self._samplers:
-            sampler.over.set()
-        self._samplers = [Sampler(route, kind, self.readings) for route in routes for kind in ("held", "new")]
-        for sampler in self._samplers:
-            sampler.start()
+def serve(watch: Watch, address: str, port: int = PORT) -> ThreadingHTTPServer:
+    """The admin server, listening; the caller runs it."""
+    ThreadingHTTPServer.daemon_threads = True
+    return ThreadingHTTPServer((address, port), type("WitnessHandler", (Handler,), {"watch": watch}))
 
 
-def handler_of(witness):
-    class Admin(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            url = urlsplit(self.path)
-            if url.path == "/readings":
-                since = int(parse_qs(url.query).get("since", ["0"])[0])
-                self._answer(200, witness.readings.since(since))
-            else:
-                self._answer(200 if url.path == "/healthz" else 404, {})
-
-        def do_PUT(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            witness.watch(json.loads(body))
-            self._answer(200, {})
-
-        def _answer(self, status, value):
-            body = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format, *args):
-            pass
-
-    return Admin
-
-
-def main():
-    witness = Witness()
-    witness.watch(json.loads(os.environ.get("ROUTES", "[]")))
-    server = ThreadingHTTPServer((OWN or "0.0.0.0", ADMIN_PORT), handler_of(witness))
-    server.daemon_threads = True
-    threading.Timer(LIFETIME, os._exit, [0]).start()
-    server.serve_forever()
+def main() -> None:
+    """Serve until SIGTERM, or until LIFETIME seconds are over: a forgotten witness ends by itself."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as process 1 of a container the signal has no default
+    lifetime = threading.Timer(float(os.environ.get("LIFETIME") or 3600.0), lambda: os._exit(0))
+    lifetime.daemon = True
+    lifetime.start()
+    watch = Watch(float(os.environ.get("EVERY") or 0.1))
+    watch.set_routes(json.loads(os.environ.get("ROUTES") or "[]"))
+    serve(watch, os.environ.get("POD_IP") or "0.0.0.0").serve_forever()  # noqa: S104 - its pod is what it serves
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ class Route(Record):
     scheme: Literal["http", "https", "tcp"] = "http"
     path: str = "/"
     server_name: str = ""  # TLS server name, where it is not the host
+    timeout: float = 1.0  # seconds after which a reading counts as unanswered
 
 
 class Expectation(Record):
     """One thing that must be seen from outside the injector.
 
-    `route-fails`: requests over `route` get no answer, an error or a status >= 400 (`status`, where given, exactly that).
+    `route-fails`: requests over `route` get no answer (with `status`: exactly that status).
     `route-slower`: the median of `connection` readings is at least `by` seconds above what it was before the strike.
     `route-differs`: the body's digest differs from all seen before the strike (wrong schema, wrong answers).
     `pods-gone`: none of `uids` is alive (deleted, or terminating).

@@ -126,7 +126,7 @@ def _judge_route(expected: Expectation, route: Route, look: _Look) -> _Proof:
 
 def _fails(expected: Expectation, readings: Sequence[Reading], _before: Sequence[Reading]) -> tuple[bool, str]:
     def failed(reading: Reading) -> bool:
-        return reading["status"] == expected.status if expected.status else (not reading["ok"] or reading["status"] >= 400)
+        return reading["status"] == expected.status if expected.status else not reading["ok"]
 
     bad = [each for each in readings if failed(each)]
     how = sorted({each["error"] or str(each["status"]) for each in readings})
