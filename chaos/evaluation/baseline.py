@@ -1,0 +1,87 @@
+"""Whether the service was healthy before anything is struck: an ill one would only be blamed for what it had already."""
+
+from collections.abc import Callable, Iterator
+
+from chaos.evaluation.facts import Facts, read_facts, scope_of
+from chaos.evaluation.impact import ImpactMeter
+from chaos.evaluation.measures import measure_for
+from chaos.evaluation.measuring import Measure
+from chaos.evaluation.windows import Window
+from chaos.model.events import Event
+from chaos.model.tolerance import AT_LEAST, Tolerance, holds, limit_of
+from chaos.story import Story
+
+Events = Callable[[], Iterator[Event]]
+"""A journal that can be read more than once, without ever being in memory as a whole."""
+
+MEASURES = ("availability", "latency", "longest-outage", "probe")
+"""What must hold before anything is struck, whichever window its tolerance binds in."""
+_MIN_REQUESTS = 20
+UNITS = {
+    "latency": "s",
+    "longest-outage": "s",
+    "time-to-recover": "s",
+    "lost-transactions": "count",
+    "wrong-transactions": "count",
+}
+"""Units of the measures; of all others: share."""
+
+
+def baseline_problem(story: Story, events: Events) -> str:
+    """Why nothing may be struck: what was outside its tolerance, or unknown, in the baseline. "" = healthy."""
+    facts = read_facts(story, events())
+    baseline = facts.timeline.phase("baseline")
+    measures = baseline_measures(story, facts, baseline)
+    feed(measures, events)
+    return baseline_words(story, facts, baseline, measures)
+
+
+def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None) -> None:
+    for event in events():
+        if event.kind == "load":
+            second, names = int(event.payload["second"]), event.payload.get("names", {})
+            if not names:
+                continue
+            for measure in measures:
+                measure.load(second, names)
+            if meter:
+                meter.load(second, names)
+        elif event.kind == "sample":
+            for measure in measures:
+                measure.sample(event)
+
+
+def _for_baseline(story: Story) -> list[Tolerance]:
+    return [each for each in story.tolerances if each.measure in MEASURES]
+
+
+def baseline_measures(story: Story, facts: Facts, baseline: Window | None) -> list[Measure]:
+    return [measure_for(each, scope_of(facts, baseline)) for each in _for_baseline(story)] if baseline else []
+
+
+def baseline_words(story: Story, facts: Facts, baseline: Window | None, measures: list[Measure]) -> str:
+    if baseline is None:
+        return "there was no baseline"
+    attempted = facts.generator.attempted(baseline.seconds)
+    if story.load is not None and attempted < _MIN_REQUESTS:
+        return f"only {attempted} requests were attempted in {baseline.length:.1f} s; at least {_MIN_REQUESTS} are needed"
+    problems = []
+    for tolerance, measure in zip(_for_baseline(story), measures, strict=True):
+        found = measure.result()
+        if found.value is None:
+            of = f" (transaction {tolerance.transaction})" if tolerance.transaction else ""
+            problems.append(f"{tolerance.id}{of}: {found.arithmetic}")
+        elif not holds(tolerance, found.value):
+            problems.append(f"{tolerance.id}: {found.arithmetic}, outside {limit_words(tolerance)}")
+    return "; ".join(problems)
+
+
+def limit_words(tolerance: Tolerance) -> str:
+    limit = limit_of(tolerance)
+    unit = UNITS.get(tolerance.measure, "share")
+    word = "at least" if tolerance.measure in AT_LEAST else "at most"
+    if unit == "share":
+        return f"{word} {limit * 100:g} %"
+    if unit == "count":
+        return f"{word} {limit:g}"
+    return f"{word} {limit * 1000:,.0f} ms" if limit < 1 else f"{word} {limit:g} s"

@@ -1,0 +1,82 @@
+"""What customers felt: how many requests failed, how many people, for how long the service was outside its tolerances."""
+
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from chaos.evaluation.generator import Generator
+from chaos.evaluation.windows import Timeline, Window
+from chaos.model.finding import Impact
+from chaos.model.histogram import upper_bound
+from chaos.model.tolerance import Availability, Latency
+from chaos.story import Story
+
+_DEFAULT_SHARE = 0.99
+"""Below this share of good answers a second is outside, where the service has no availability tolerance."""
+
+
+class ImpactMeter:
+    """Fed with every record of load of the whole window; counts by second."""
+
+    def __init__(self, story: Story, window: Window, timeline: Timeline, generator: Generator) -> None:
+        self._story, self._timeline, self._generator = story, timeline, generator
+        self._seconds = window.seconds
+        self._attempted = array("i", bytes(4 * len(self._seconds)))
+        self._answered = array("i", bytes(4 * len(self._seconds)))
+        self._slow = array("i", bytes(4 * len(self._seconds)))
+        whole = [each for each in story.tolerances if each.transaction is None]
+        self._share = max((each.at_least for each in whole if isinstance(each, Availability)), default=_DEFAULT_SHARE)
+        self._latency = min((each for each in whole if isinstance(each, Latency)), key=lambda each: each.at_most, default=None)
+
+    def load(self, second: int, names: Mapping[str, Any]) -> None:
+        if second not in self._seconds:
+            return
+        index = second - self._seconds.start
+        for name in names.values():
+            self._attempted[index] += name.get("attempted", 0)
+            self._answered[index] += name.get("good", 0) + name.get("degraded", 0)
+            if self._latency is not None:
+                slow = (
+                    count
+                    for key in ("latencies", "failures")
+                    for bucket, count in name.get(key, {}).items()
+                    if upper_bound(int(bucket)) > self._latency.at_most
+                )
+                self._slow[index] += sum(slow)
+
+    def result(self) -> Impact:
+        attempted = sum(self._attempted)
+        failed = max(0, attempted - sum(self._answered))
+        outside = sum(1 for index in range(len(self._seconds)) if self._outside(index))
+        counted = self._timeline.transactions
+        return Impact(
+            failed=failed,
+            attempted=attempted,
+            users=self._users(failed),
+            minutes_outside=round(outside / 60, 2),
+            lost=counted.lost if counted else 0,
+            wrong=counted.wrong if counted else 0,
+            cost=self._cost(outside),
+        )
+
+    def _outside(self, index: int) -> bool:
+        attempted = self._attempted[index]
+        if not attempted:
+            return self._generator.at(self._seconds.start + index).in_flight > 0
+        slow = self._latency is not None and self._slow[index] > (1 - self._latency.percentile / 100) * attempted
+        return self._answered[index] < self._share * attempted or slow
+
+    def _users(self, failed: int) -> int:
+        """With an arrival rate every arrival is a customer; with users there are never more of them than that."""
+        load = self._story.load
+        if load is None or load.users is None:
+            return failed
+        most = max((self._generator.at(second).users for second in self._seconds), default=0) or load.users
+        return min(failed, most)
+
+    def _cost(self, seconds: int) -> str:
+        cost = self._story.service.cost_per_hour
+        if cost is None or not seconds:
+            return ""
+        price = f"{cost.amount:,.0f} {cost.currency} an hour"
+        return f"{cost.amount * seconds / 3600:,.2f} {cost.currency} ({seconds} s outside at {price})"

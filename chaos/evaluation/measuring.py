@@ -1,0 +1,142 @@
+"""What every measure shares: where it looks, what it answers, how it counts requests and says so in words.
+
+A measure answers with its value, with what the value would be if the seconds without data had all been bad (`worst`), with how
+many requests it stands on, and with the arithmetic in words, so that a reader can do the sum again.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chaos.evaluation.generator import Generator
+from chaos.evaluation.windows import Timeline, Window
+from chaos.model.events import Event
+from chaos.model.verdict import ReasonCode
+
+MIN_SAMPLES = 20
+"""A share or a percentile of fewer requests than this proves nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What one measure found. `missing` is the reason code when there is no value, or only part of one."""
+
+    value: float | None
+    n: int = 0
+    arithmetic: str
+    worst: float | None = None
+    missing: ReasonCode = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Where a measure looks."""
+
+    window: Window
+    timeline: Timeline
+    generator: Generator
+    origin: float | None = None  # where the clock of the tolerance starts
+
+    @property
+    def span(self) -> range:
+        """All seconds that load is known of."""
+        seconds = self.generator.seconds
+        return range(min(seconds), max(seconds) + 1) if seconds else range(0)
+
+
+class Measure(Protocol):
+    """Built for one tolerance; fed with everything; asked once."""
+
+    def load(self, second: int, names: Mapping[str, Any]) -> None:
+        """One record of load."""
+
+    def sample(self, event: Event) -> None:
+        """One reading of a probe."""
+
+    def result(self) -> Measured:
+        """What was found."""
+
+
+def parts(names: Mapping[str, Any], transaction: str | None) -> Iterator[Mapping[str, Any]]:
+    """What a record says of one transaction, or of all."""
+    if transaction is None:
+        yield from names.values()
+    elif transaction in names:
+        yield names[transaction]
+
+
+@dataclass
+class Counts:
+    """Requests by how they ended. What was attempted and never answered has failed."""
+
+    attempted: int = 0
+    good: int = 0
+    degraded: int = 0
+
+    def add(self, name: Mapping[str, Any]) -> None:
+        self.attempted += name.get("attempted", 0)
+        self.good += name.get("good", 0)
+        self.degraded += name.get("degraded", 0)
+
+    @property
+    def answered(self) -> int:
+        return self.good + self.degraded
+
+    @property
+    def failed(self) -> int:
+        return max(0, self.attempted - self.answered)
+
+
+@dataclass
+class MeasureBase:
+    """What most measures share: they look at one transaction in one window, and at no probe."""
+
+    tolerance: Any
+    scope: Scope
+    counts: Counts = field(default_factory=Counts)
+
+    def load(self, second: int, names: Mapping[str, Any]) -> None:
+        if second in self.scope.window.seconds:
+            for name in parts(names, self.tolerance.transaction):
+                self.counts.add(name)
+                self.take(name)
+
+    def take(self, name: Mapping[str, Any]) -> None:
+        """More than the counts, where a measure needs more."""
+
+    def sample(self, event: Event) -> None:
+        """Only probes look at samples."""
+
+    @property
+    def unseen(self) -> int:
+        """How many requests the seconds without data may have held."""
+        return round(self.scope.generator.expected_in_missing(self.scope.window))
+
+    def blind_words(self) -> str:
+        missing = len(self.scope.generator.missing(self.scope.window))
+        return f"; {missing} s without data (about {self.unseen} requests)" if missing else ""
+
+
+def buckets(name: Mapping[str, Any], key: str) -> dict[int, int]:
+    """Log buckets; JSON has turned their numbers into text."""
+    return {int(bucket): count for bucket, count in name.get(key, {}).items()}
+
+
+def nothing_attempted(window: Window) -> Measured:
+    return Measured(value=None, arithmetic=f"nothing was attempted in {window.length:.1f} s: no data", missing="no-data")
+
+
+def too_few(n: int) -> ReasonCode:
+    return "too-few-samples" if n < MIN_SAMPLES else ""
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.2f} %"
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"
+
+
+def ordinal(percentile: float) -> str:
+    return f"{percentile:g}th"
