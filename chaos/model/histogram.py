@@ -4,7 +4,7 @@ Standard library only: the Locust child imports it before anything else.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 GAMMA = 1.02
 """Ratio of two neighbouring bucket bounds: a value read back is at most 2 % too high, never too low (+-1 % at the middle)."""
@@ -18,6 +18,12 @@ def bucket_of(seconds: float) -> int:
     if seconds <= _SMALLEST:
         return 0
     return math.ceil(math.log(seconds / _SMALLEST) / _LOG_GAMMA)
+
+
+def buckets_of(latencies: Iterable[float]) -> list[int]:
+    """`bucket_of` each; for many at once."""
+    log, ceil = math.log, math.ceil
+    return [0 if x <= _SMALLEST else ceil(log(x / _SMALLEST) / _LOG_GAMMA) for x in latencies]
 
 
 def upper_bound(bucket: int) -> float:

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.model.histogram import GAMMA, Histogram, bucket_of, upper_bound
+from chaos.model.histogram import GAMMA, Histogram, bucket_of, buckets_of, upper_bound
 
 SECONDS = st.floats(min_value=2e-5, max_value=3600, allow_nan=False)
 
@@ -39,3 +39,8 @@ def test_merging_is_the_same_as_recording_together():
 
 def test_nothing_recorded_has_no_percentile():
     assert Histogram().percentile(0.99) is None
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=100.0, allow_nan=False)))
+def test_many_at_once_get_the_same_buckets(samples):
+    assert buckets_of(samples) == [bucket_of(sample) for sample in samples]

@@ -9,7 +9,7 @@ import gevent  # noqa: TID251
 
 from chaos.load.child.arrivals import Crowd, door
 from chaos.load.child.outlet import Outlet
-from chaos.load.child.recorder import MOST_NAMES, Recorder, Request
+from chaos.load.child.recorder import MOST_NAMES, Recorder
 from chaos.load.child.schedule import Schedule
 from chaos.load.child.sessions import Watch, degraded_by
 from chaos.load.child.setting import Setting
@@ -47,7 +47,7 @@ class Generator:
 
     def install(self) -> None:
         """Watch the sessions, take over the users where a rate is asked for, and start to tick when the test starts."""
-        self.watch.install()
+        self.watch.install(self.environment.user_classes)
         if any(not _speaks_http(kind) for kind in self.environment.user_classes):
             self.environment.events.request.add_listener(self._on_foreign_request)
         self.environment.events.user_error.add_listener(self._on_user_error)
@@ -81,7 +81,7 @@ class Generator:
             self.crowd.closed = True
         self.watch.hold()
         deadline = self.now() + within
-        while self.recorder.open and self.now() < deadline:
+        while self.recorder.flying and self.now() < deadline:
             gevent.sleep(0.01)
 
     def note(self, what: str, detail: str) -> None:
@@ -102,8 +102,8 @@ class Generator:
         if self._closed:
             return
         self._closed = True
-        for request, response in list(self.recorder.undecided.items()):
-            self.watch.decide_unread(request, response)
+        for pending, response in list(self.recorder.undecided.items()):
+            self.watch.decide_unread(pending, response)
         self.recorder.undecided.clear()
         self.recorder.close()
         self._tell(None)
@@ -120,10 +120,8 @@ class Generator:
 
     def _tell(self, before: int | None, alive: int | None = None) -> None:
         records = []
-        while taken := self.recorder.drain(before):
-            records += [{"second": second, "names": names, "worker": self.name} for second, names in taken.items()]
-            if before is not None:
-                break
+        for second, names in self.recorder.drain(before).items():
+            records.append({"second": second, "names": names, "worker": self.name})
         if alive is not None:
             mine = next((record for record in records if record["second"] == alive), None)
             if mine is None:
@@ -147,7 +145,7 @@ class Generator:
         crowd = self.crowd
         beat = {
             "heartbeat": True,
-            "in_flight": len(self.recorder.open),
+            "in_flight": len(self.recorder.flying),
             "cpu_percent": round(percent, 1),
             "users": len(crowd.busy) if crowd else self.environment.runner.user_count,
         }
@@ -172,17 +170,17 @@ class Generator:
     def _judge_forgotten(self) -> None:
         """An answer that the locustfile got hold of but never judged counts by its own merits, after a while."""
         limit = self.now() - max(1.0, self.setting.request_timeout)
-        for request, response in list(self.recorder.undecided.items()):
-            if request.end < limit:
-                del self.recorder.undecided[request]
-                self.watch.decide_unread(request, response)
+        for pending, response in list(self.recorder.undecided.items()):
+            if pending.end < limit:
+                del self.recorder.undecided[pending]
+                self.watch.decide_unread(pending, response)
 
     def _complain(self) -> None:
         if self.crowd is not None and self.crowd.missed:
             self.note("generator-late", "arrivals were more than a second late and were not sent: the generator was stuck")
         if self.recorder.folded:
             self.note("too-many-names", f"more than {MOST_NAMES} names: the rest counts as 'other'")
-        if not self._sent and not self.recorder.open and self.now() - self._started > _SILENT:
+        if not self._sent and not self.recorder.flying and self.now() - self._started > _SILENT:
             self.note("no-requests", f"nothing has been sent in the first {_SILENT:g} s")
 
     def _on_user_error(self, exception: BaseException, tb: Any, **_: Any) -> None:
@@ -198,14 +196,12 @@ class Generator:
         """Requests of clients that are not Locust's own are known when they are over."""
         if type(response).__module__ in ("locust.clients", "locust.contrib.fasthttp"):
             return
-        request: Request = self.recorder.begin(name)
-        self.recorder.answered(request)
-        request.end = request.start + max(0.0, (response_time or 0.0) / 1000)
+        end = self.now()
+        mark = (end - max(0.0, (response_time or 0.0) / 1000), name)
         if exception is None:
-            request.end = self.now()
-            self.recorder.good(request)
+            self.recorder.good(mark, end)
         else:
-            self.recorder.failed(request, type(exception).__name__, "unanswered")
+            self.recorder.failed(mark, end, type(exception).__name__, "unanswered")
 
 
 def _speaks_http(kind: Any) -> bool:

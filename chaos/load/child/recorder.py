@@ -1,7 +1,10 @@
-"""Counts requests by the second in which they start, cheaply enough for the hot path; nothing here knows Locust.
+"""Counts requests by the second in which they start; nothing here knows Locust.
 
-A request is *open* from its start to its answer, *undecided* until the locustfile has said what it thinks of the answer, and
-counted once, as good, degraded or failed. Whoever is still open at the end has failed.
+A request is *flying* from its start to its answer, *undecided* until the locustfile has said what it thinks of the answer, and
+counted once, as good, degraded or failed. Whoever still flies at the end has failed.
+
+The hot path only notes: a greenlet and a mark at the start, the mark and the time at the end of a good one. `absorb` does the
+sums a few times a second, which costs less than half of doing them one by one.
 """
 
 from collections import Counter
@@ -9,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from chaos.model.histogram import bucket_of
+from chaos.model.histogram import bucket_of, buckets_of
 
 SLOTS = 20
 """Slots of one second: 50 ms each."""
@@ -25,7 +28,6 @@ class Cell:
         "attempted",
         "bad",
         "degraded",
-        "dirty",
         "errors",
         "failures",
         "fastest",
@@ -38,10 +40,6 @@ class Cell:
     def __init__(self, second: int, name: str) -> None:
         self.second = second
         self.name = name
-        self.clear()
-
-    def clear(self) -> None:
-        self.dirty = False
         self.attempted = [0] * SLOTS
         self.bad = [0] * SLOTS
         self.good = [0] * SLOTS
@@ -68,21 +66,20 @@ class Cell:
         return counts
 
 
-class Request:
-    """One request, from its start until it is counted."""
+Mark = tuple[float, str]
+"""A request: when it started, and the name it goes by."""
 
-    __slots__ = ("cell", "context", "end", "greenlet", "name", "overdue", "slot", "start", "trouble")
 
-    def __init__(self, start: float, cell: Cell, name: str, slot: int) -> None:
-        self.start = start
-        self.cell = cell
-        self.name = name
-        self.slot = slot
-        self.end = 0.0
-        self.overdue = False
-        self.context: dict[str, Any] | None = None
-        self.greenlet: Any = None
-        self.trouble: BaseException | None = None  # what the client knows before the locustfile judges
+class Pending:
+    """An answered request that the locustfile has yet to judge."""
+
+    __slots__ = ("context", "end", "mark", "trouble")
+
+    def __init__(self, mark: Mark, end: float, context: dict[str, Any] | None, trouble: BaseException | None) -> None:
+        self.mark = mark
+        self.end = end
+        self.context = context
+        self.trouble = trouble  # what the client knows before the locustfile judges
 
 
 class Recorder:
@@ -90,142 +87,145 @@ class Recorder:
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self.now = now
-        self.open: dict[Request, None] = {}  # in the order of their start
-        self.undecided: dict[Request, Any] = {}  # answered; the locustfile is looking at the answer
-        self.ids: list[dict[str, Any]] = []
+        self.flying: dict[Any, Mark] = {}  # greenlet -> its request, in the order of their start
+        self.done: list[tuple[Mark, float]] = []  # answered well, and when; not counted yet
+        self.undecided: dict[Pending, Any] = {}  # -> the answer that the locustfile is looking at
         self.folded = False  # whether names were folded into `other`
         self.asked: Counter[str] = Counter()  # name -> requests, as far as they were drained
+        self._ids: list[dict[str, Any]] = []
         self._names: set[str] = set()
-        self._second = 0
-        self._until = 0.0
-        self._cells: dict[str, Cell] = {}
+        self._rows: dict[int, dict[str, Cell]] = {}  # second -> name -> cell
         self._dirty: list[Cell] = []
+        self._announced: dict[int, Mark] = {}  # attempts that were counted before their end was known
 
-    def begin(self, name: str) -> Request:
-        """A request starts now."""
-        now = self.now()
-        if now >= self._until:
-            self._roll(now)
-        cell = self._cells.get(name) or self._cell(name)
-        slot = int((now - self._second) * SLOTS)
-        cell.attempted[slot] += 1
-        request = Request(now, cell, name, slot)
-        self.open[request] = None
-        return request
+    def absorb(self) -> None:
+        """Count all that was noted."""
+        done = self.done.copy()
+        self.done.clear()  # the list itself stays: the hot path holds on to it
+        row: dict[str, Cell] = {}
+        current, announced = -1, self._announced
+        for (mark, end), bucket in zip(done, buckets_of([end - mark[0] for mark, end in done]), strict=True):
+            start, name = mark
+            second = int(start)
+            if second != current:
+                row, current = self._rows.setdefault(second, {}), second
+            cell = row.get(name) or self._cell(second, name)
+            if not announced or announced.pop(id(mark), None) is None:
+                cell.attempted[int((start - second) * SLOTS)] += 1
+            cell.latencies[bucket] = cell.latencies.get(bucket, 0) + 1
+            if end >= second + 1:
+                cell, second = self._cell(int(end), name), int(end)
+                current = -1
+            slot, latency = int((end - second) * SLOTS), end - start
+            cell.good[slot] += 1
+            if latency < cell.fastest[slot] or cell.fastest[slot] == 0.0:
+                cell.fastest[slot] = latency
 
-    def answered(self, request: Request) -> None:
-        """The answer, or the error, is there; what it is worth is told by `good` or `failed`."""
-        request.end = self.now()
-        self.open.pop(request, None)
-
-    def good(self, request: Request, degraded: bool = False) -> None:
-        """Count an answered request as answered well."""
-        cell, end = request.cell, request.end
-        latency = end - request.start
-        bucket = bucket_of(latency)
-        latencies = cell.latencies
-        latencies[bucket] = latencies.get(bucket, 0) + 1
-        if not cell.dirty:
-            self._touch(cell)
-        if end >= self._until:
-            self._roll(end)
-        done = self._cells.get(request.name) or self._cell(request.name)
-        if end < self._second:  # the locustfile thought about it for a while
-            done = Cell(int(end), done.name)
-            self._touch(done)
-        slot = int((end - done.second) * SLOTS)
-        done.good[slot] += 1
-        fastest = done.fastest[slot]
-        if fastest == 0.0 or latency < fastest:
-            done.fastest[slot] = latency
+    def good(self, mark: Mark, end: float, degraded: bool = False, context: dict[str, Any] | None = None) -> None:
+        """Count a request as answered well."""
+        self.done.append((mark, end))
         if degraded:
-            cell.degraded += 1
-        if request.context:
-            self._identify(request, "acknowledged", degraded)
+            self._cell(int(mark[0]), mark[1]).degraded += 1
+        if context:
+            self._identify(mark, context, "acknowledged", degraded)
 
-    def failed(self, request: Request, reason: str, outcome: str = "refused") -> None:
+    def failed(
+        self, mark: Mark, end: float, reason: str, outcome: str = "refused", context: dict[str, Any] | None = None
+    ) -> None:
         """Count a request as failed; `outcome` is `unanswered` where the customer was told nothing."""
-        cell = request.cell
-        bucket = bucket_of(request.end - request.start)
+        cell = self._attempted(mark)
+        bucket = bucket_of(end - mark[0])
         cell.failures[bucket] = cell.failures.get(bucket, 0) + 1
-        cell.bad[request.slot] += 1
+        cell.bad[int((mark[0] - cell.second) * SLOTS)] += 1
         errors = cell.errors
         if reason not in errors and len(errors) >= _MOST_REASONS:
             reason = OTHER
         errors[reason] = errors.get(reason, 0) + 1
-        if not cell.dirty:
-            self._touch(cell)
-        if request.context:
-            self._identify(request, outcome, False)
+        if context:
+            self._identify(mark, context, outcome, False)
 
-    def identify(self, request: Request, context: dict[str, Any]) -> None:
-        """Remember which transaction this request is about; its id may also be filled in later, from the answer."""
-        request.context = context
-        if "id" in context:
-            self._identify(request, "sent", False)
+    def sent(self, mark: Mark, context: dict[str, Any]) -> None:
+        """Remember that this transaction is on its way; its id may also be known from the answer only."""
+        self._identify(mark, context, "sent", False)
 
     def not_sent(self, name: str, reason: str) -> None:
         """Count a customer who could not even be sent as attempted and failed."""
-        request = self.begin(name)
-        self.answered(request)
-        self.failed(request, f"not sent: {reason}")
+        now = self.now()
+        self.failed((now, name), now, f"not sent: {reason}")
 
     def close(self) -> None:
-        """Whoever is still open has failed."""
-        for request in list(self.open):
-            self.answered(request)
-            self.failed(request, "open at end", "unanswered")
+        """Whoever is still flying has failed."""
+        now = self.now()
+        while self.flying:
+            _, mark = self.flying.popitem()
+            self.failed(mark, now, "open at end", "unanswered")
 
     def drain(self, before: int | None = None) -> dict[int, dict[str, Any]]:
         """Take what changed in the seconds before `before` (default: all): second -> name -> `LoadName`."""
+        self.absorb()
+        self._announce(before)
         taken: dict[int, dict[str, Any]] = {}
         kept = []
         for cell in self._dirty:
             if before is not None and cell.second >= before:
                 kept.append(cell)
                 continue
-            names = taken.setdefault(cell.second, {})
-            if cell.name in names:  # a second delta of the same cell waits for its own line
-                kept.append(cell)
-                continue
-            names[cell.name] = cell.as_json()
-            self.asked[cell.name] += names[cell.name].get("attempted", 0)
-            cell.clear()
+            taken.setdefault(cell.second, {})[cell.name] = told = cell.as_json()
+            self.asked[cell.name] += told.get("attempted", 0)
         self._dirty = kept
+        for second in [second for second in self._rows if before is None or second < before]:
+            del self._rows[second]  # what comes late comes as an addition, in a row of its own
         return dict(sorted(taken.items()))
 
     def take_ids(self) -> list[dict[str, Any]]:
-        ids, self.ids = self.ids, []
+        ids, self._ids = self._ids, []
         return ids
 
-    def _roll(self, now: float) -> None:
-        self._second = int(now)
-        self._until = self._second + 1.0
-        self._cells = {}
+    def _announce(self, before: int | None) -> None:
+        """Count the attempts of those that have no end yet, once."""
+        waiting = [*self.flying.values(), *(pending.mark for pending in self.undecided)]
+        for mark in waiting:
+            if id(mark) not in self._announced and (before is None or mark[0] < before):
+                self._attempted(mark)
+                self._announced[id(mark)] = mark
 
-    def _cell(self, name: str) -> Cell:
+    def _attempted(self, mark: Mark) -> Cell:
+        """The cell that a request belongs to; its attempt is counted there, once."""
+        start = mark[0]
+        second = int(start)
+        cell = self._cell(second, mark[1])
+        if self._announced and self._announced.pop(id(mark), None) is not None:
+            return cell
+        cell.attempted[int((start - second) * SLOTS)] += 1
+        return cell
+
+    def _cell(self, second: int, name: str) -> Cell:
+        row = self._rows.setdefault(second, {})
+        cell = row.get(name)
+        if cell is None:
+            known = self._known(name)
+            cell = row.get(known)
+            if cell is None:
+                cell = row[known] = Cell(second, known)
+                self._dirty.append(cell)
+            row[name] = cell
+        return cell
+
+    def _known(self, name: str) -> str:
+        """The name that counts: of an address its path, as Locust has it; beyond a thousand names all are one."""
+        if "://" in name[:8]:
+            name = "/" + name.split("://", 1)[1].partition("/")[2]
         if name not in self._names:
             if len(self._names) >= MOST_NAMES:
                 self.folded = True
-                cell = self._cells.get(OTHER)
-                if cell is None:
-                    cell = self._cells[OTHER] = Cell(self._second, OTHER)
-                    self._touch(cell)
-                return cell
+                return OTHER
             self._names.add(name)
-        cell = self._cells[name] = Cell(self._second, name)
-        self._touch(cell)
-        return cell
+        return name
 
-    def _touch(self, cell: Cell) -> None:
-        cell.dirty = True
-        self._dirty.append(cell)
-
-    def _identify(self, request: Request, outcome: str, degraded: bool) -> None:
-        context = request.context or {}
+    def _identify(self, mark: Mark, context: dict[str, Any], outcome: str, degraded: bool) -> None:
         if "id" not in context:
             return
-        entry = {"id": str(context["id"]), "transaction": request.name, "mono": round(self.now(), 6), "outcome": outcome}
+        entry = {"id": str(context["id"]), "transaction": mark[1], "mono": round(self.now(), 6), "outcome": outcome}
         if outcome == "acknowledged":
             entry["degraded"] = degraded
             told = {
@@ -233,4 +233,4 @@ class Recorder:
             }
             if told:
                 entry["told"] = told
-        self.ids.append(entry)
+        self._ids.append(entry)

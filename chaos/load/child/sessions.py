@@ -4,11 +4,11 @@
 A request that takes longer than a customer would wait is ended here, whatever the client's own time-outs are.
 """
 
-import functools
 import inspect
+import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent  # noqa: TID251
@@ -20,7 +20,7 @@ from locust.contrib.fasthttp import FastHttpSession, FastHttpUser  # noqa: TID25
 from locust.exception import CatchResponseError, ResponseError  # noqa: TID251
 
 from chaos.load.child.reasons import reason_of
-from chaos.load.child.recorder import Recorder, Request
+from chaos.load.child.recorder import Mark, Pending, Recorder
 
 _REAP_EVERY = 0.05
 _GRACE = 0.05  # the client's own time-out comes first; this is for answers that drip
@@ -40,13 +40,19 @@ class Watch:
         self.recorder = recorder
         self.timeout = timeout
         self.degraded = degraded
+        self._overdue: set[int] = set()  # requests that were ended here
         self._reaper: Any = None
 
-    def install(self) -> None:
+    def install(self, users: Iterable[type[User]]) -> None:
         """Watch both clients from now on, and end requests that are overdue."""
-        HttpSession.request = _wrapped(HttpSession.request, self, client_timeout=self.timeout)  # type: ignore[method-assign]
-        FastHttpSession.request = _wrapped(FastHttpSession.request, self)  # type: ignore[method-assign]
+        has_context = any(kind.context is not User.context for kind in users)
+        careful = _careful(HttpSession.request, self, client_timeout=self.timeout)
+        HttpSession.request = careful  # type: ignore[method-assign]
+        fast, careful = FastHttpSession.request, _careful(FastHttpSession.request, self)
+        quick = not has_context and self.degraded is None
+        FastHttpSession.request = _quick(fast, careful, self) if quick else careful  # type: ignore[method-assign]
         FastHttpUser.network_timeout = FastHttpUser.connection_timeout = self.timeout
+        fasthttp.FastResponse.error = None  # type: ignore[attr-defined]  # so that asking for it is cheap
         for manager in (clients.ResponseContextManager, fasthttp.ResponseContextManager):
             _watch_verdict(manager, self)
         self._reaper = gevent.get_hub().loop.timer(_REAP_EVERY, _REAP_EVERY)
@@ -58,83 +64,123 @@ class Watch:
             session.request = _held(session.request)  # type: ignore[method-assign]
 
     def _reap(self) -> None:
+        self.recorder.absorb()
         limit = self.recorder.now() - self.timeout - _GRACE
-        overdue = []
-        for request in self.recorder.open:
-            if request.start > limit:
-                break
-            if not request.overdue and request.greenlet is not None:
-                overdue.append(request)
-        for request in overdue:
-            if request in self.recorder.open:
-                request.overdue = True
-                request.greenlet.throw(TimeoutError(f"no answer within {self.timeout:g} s"))
+        late = list(itertools.takewhile(lambda item: item[1][0] <= limit, self.recorder.flying.items()))
+        for greenlet, mark in late:
+            if self.recorder.flying.get(greenlet) is mark and id(mark) not in self._overdue:
+                self._overdue.add(id(mark))
+                greenlet.throw(TimeoutError(f"no answer within {self.timeout:g} s"))
 
-    def decide(self, request: Request, response: Any, error: BaseException | None) -> None:
+    def decide(self, pending: Pending, response: Any, error: BaseException | None) -> None:
         """Count an answered request."""
+        mark, end, context = pending.mark, pending.end, pending.context
+        overdue = self._is_overdue(mark)
         if error is None:
-            self.recorder.good(request, self.degraded is not None and self.degraded(response))
+            self.recorder.good(mark, end, self.degraded is not None and self.degraded(response), context)
             return
         status = int(getattr(response, "status_code", 0) or 0)
         judged = isinstance(error, CatchResponseError | ResponseError)
-        if request.trouble is not None and status < 400:
-            error, judged = request.trouble, False  # what happened on the way, whatever the locustfile made of it
+        if pending.trouble is not None and status < 400:
+            error, judged = pending.trouble, False  # what happened on the way, whatever the locustfile made of it
         told = status >= 400 or (judged and status > 0)
-        if request.overdue or (not told and request.end - request.start >= self.timeout):
-            self.recorder.failed(request, "timeout", "unanswered")
+        if overdue or (not told and end - mark[0] >= self.timeout):
+            self.recorder.failed(mark, end, "timeout", "unanswered", context)
         else:
-            self.recorder.failed(request, reason_of(error, status, judged=judged), "refused" if told else "unanswered")
+            reason = reason_of(error, status, judged=judged)
+            self.recorder.failed(mark, end, reason, "refused" if told else "unanswered", context)
 
-    def decide_unread(self, request: Request, response: Any) -> None:
+    def decide_unread(self, pending: Pending, response: Any) -> None:
         """Count an answer that the locustfile never judged (a response kept without its `with` block) by its own merits."""
         error = response.request_meta.get("exception") or getattr(response, "error", None)
         if error is None and int(response.status_code or 0) >= 400:
             error = CatchResponseError("an error status")
-        self.decide(request, response, error)
+        self.decide(pending, response, error)
 
-    def abort(self, request: Request, error: BaseException) -> None:
+    def abort(self, mark: Mark, error: BaseException, context: dict[str, Any] | None = None) -> None:
         """Count a request that ended by an exception no client explains."""
-        self.recorder.answered(request)
+        self.recorder.flying.pop(getcurrent(), None)
+        overdue, end = self._is_overdue(mark), self.recorder.now()
         if isinstance(error, GreenletExit):
-            self.recorder.failed(request, "open at end", "unanswered")
+            self.recorder.failed(mark, end, "open at end", "unanswered", context)
         else:
-            self.recorder.failed(request, "timeout" if request.overdue else reason_of(error, 0), "unanswered")
+            self.recorder.failed(mark, end, "timeout" if overdue else reason_of(error, 0), "unanswered", context)
+
+    def _is_overdue(self, mark: Mark) -> bool:
+        overdue = id(mark) in self._overdue
+        self._overdue.discard(id(mark))
+        return overdue
 
 
-def _wrapped(original: Callable[..., Any], watch: Watch, client_timeout: float | None = None) -> Callable[..., Any]:
-    """`request` of a session, watched. The hot path: every line of it is paid on every request."""
+def _quick(original: Callable[..., Any], careful: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    """FastHttpSession's `request`, watched. The hot path: every line of it is paid on every request."""
     recorder = watch.recorder
-    begin, answered, good, undecided = recorder.begin, recorder.answered, recorder.good, recorder.undecided
-    is_plain = watch.degraded is None
-    parameters = list(inspect.signature(original).parameters)[4:]
+    now, flying, noted = recorder.now, recorder.flying, recorder.done.append
 
     def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
-        if positional:
-            options.update(zip(parameters, positional, strict=False))
-        if client_timeout is not None and options.get("timeout") is None:
-            options["timeout"] = client_timeout
-        if "context" in options or _has_context(self.user.__class__):
-            watched = _begin_with_context(recorder, self, name or self.request_name or _path(url), options)
-        else:
-            watched = begin(name or self.request_name or _path(url))
-        watched.greenlet = getcurrent()
+        if positional or (options and ("context" in options or "catch_response" in options)):
+            return careful(self, method, url, name, *positional, **options)
+        me = getcurrent()
+        flying[me] = mark = (now(), name or self.request_name or url)
         try:
-            response = original(self, method, url, name, **options)
+            response = original(self, method, url, name, **options) if options else original(self, method, url, name)
         except BaseException as error:
-            watch.abort(watched, error)
+            watch.abort(mark, error)
             raise
-        answered(watched)
-        if options.get("catch_response"):
-            response._watched = watched
-            watched.trouble = response.request_meta["exception"]
-            undecided[watched] = response
-        elif (failure := _error_of(response)) is None and is_plain:
-            good(watched)
-        else:
-            watch.decide(watched, response, failure)
+        end = now()
+        try:
+            del flying[me]
+            response._cached_content  # noqa: B018  (there, unless the answer broke off, or was never meant to be read here)
+            if response.error is None:
+                noted((mark, end))
+                return response
+        except (AttributeError, KeyError):  # KeyError: a request within a request, by a hook of the locustfile
+            pass
+        watch.decide(Pending(mark, end, None, None), response, _error_of(response))
         return response
 
     return request
+
+
+def _careful(original: Callable[..., Any], watch: Watch, client_timeout: float | None = None) -> Callable[..., Any]:
+    """`request` of a session, watched, with all that a locustfile may want: contexts, verdicts of its own, degraded answers."""
+    recorder = watch.recorder
+    parameters = list(inspect.signature(original).parameters)[4:]
+
+    def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
+        options.update(zip(parameters, positional, strict=False))
+        if client_timeout is not None and options.get("timeout") is None:
+            options["timeout"] = client_timeout
+        context = _context_of(self, options)
+        mark = (recorder.now(), str((context or {}).get("transaction") or name or self.request_name or url))
+        if context:
+            recorder.sent(mark, context)
+        me = getcurrent()
+        recorder.flying[me] = mark
+        try:
+            response = original(self, method, url, name, **options)
+        except BaseException as error:
+            watch.abort(mark, error, context)
+            raise
+        end = recorder.now()
+        recorder.flying.pop(me, None)
+        if options.get("catch_response"):
+            response._watched = pending = Pending(mark, end, context, response.request_meta["exception"])
+            recorder.undecided[pending] = response
+        else:
+            watch.decide(Pending(mark, end, context, None), response, _error_of(response))
+        return response
+
+    return request
+
+
+def _context_of(session: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+    """What the locustfile says about a request: which transaction it is, and of which id."""
+    context: dict[str, Any] | None = options.get("context")
+    user = session.user
+    if user is not None and user.__class__.context is not User.context:
+        context = {**user.context(), **(context or {})}
+    return context
 
 
 def _held(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,44 +197,17 @@ def _held(original: Callable[..., Any]) -> Callable[..., Any]:
     return request
 
 
-@functools.cache
-def _has_context(kind: type) -> bool:
-    """Whether users of this kind give every request a context."""
-    return issubclass(kind, User) and kind.context is not User.context
-
-
-def _begin_with_context(recorder: Recorder, session: Any, name: str, options: dict[str, Any]) -> Request:
-    """Begin a request that the locustfile says something about: which transaction it is, and of which id."""
-    context = options.get("context") or {}
-    if session.user is not None and _has_context(session.user.__class__):
-        context = {**session.user.context(), **context}
-    watched = recorder.begin(str(context.get("transaction", name)))
-    if context:
-        recorder.identify(watched, context)
-    return watched
-
-
-def _path(url: str) -> str:
-    """The name of a request that was given none: its path, as Locust has it."""
-    if url[:4].lower() == "http" and "://" in url:
-        return "/" + url.split("://", 1)[1].partition("/")[2]
-    return url
-
-
 def _error_of(response: Any) -> BaseException | None:
     """What Locust would report for an answer that the locustfile leaves to it."""
     fields = response.__dict__
     meta = fields.get("request_meta")
-    if meta is not None:
-        error: BaseException | None = meta["exception"]
-        return error
-    error = fields.get("error")
-    if error is None and response.headers is not None and not hasattr(response, "_cached_content") and _is_broken(response):
+    error: BaseException | None = fields.get("error") if meta is None else meta["exception"]
+    if error is None and meta is None and not hasattr(response, "_cached_content") and _broke_off(response):
         return CutOff("the answer broke off")
     return error
 
 
-def _is_broken(response: Any) -> bool:
+def _broke_off(response: Any) -> bool:
     """Whether a body that was not kept had been asked for: a streamed one is read later, by the locustfile."""
     held = getattr(response, "_response", None)
     return held is not None and getattr(held, "_sock", None) is None and not held.message_complete
@@ -197,19 +216,20 @@ def _is_broken(response: Any) -> bool:
 def _watch_verdict(manager: Any, watch: Watch) -> None:
     """Learn what the locustfile says in its `with` block, and notice when it leaves the block by an exception."""
     original_report, original_exit = manager._report_request, manager.__exit__
+    undecided = watch.recorder.undecided
 
     def report(self: Any, *rest: Any) -> None:
-        watched = self.__dict__.pop("_watched", None)
-        if watched is not None and watch.recorder.undecided.pop(watched, None) is not None:
-            watch.decide(watched, self, self.request_meta["exception"])
+        pending = self.__dict__.pop("_watched", None)
+        if pending is not None and undecided.pop(pending, None) is not None:
+            watch.decide(pending, self, self.request_meta["exception"])
         original_report(self, *rest)
 
     def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
         handled = original_exit(self, kind, error, trace)
-        watched = self.__dict__.pop("_watched", None)
-        if watched is not None and watch.recorder.undecided.pop(watched, None) is not None:
+        pending = self.__dict__.pop("_watched", None)
+        if pending is not None and undecided.pop(pending, None) is not None:
             crash = CatchResponseError(f"{kind.__name__}: {error}") if kind else self.request_meta["exception"]
-            watch.decide(watched, self, crash)
+            watch.decide(pending, self, crash)
         return handled
 
     manager._report_request, manager.__exit__ = report, leave

@@ -1,4 +1,4 @@
-from chaos.load.child.recorder import MOST_NAMES, OTHER, Recorder
+from chaos.load.child.recorder import MOST_NAMES, OTHER, Pending, Recorder
 from chaos.model.histogram import Histogram
 
 
@@ -12,26 +12,21 @@ class Hand:
         return self.at
 
 
-def begun(clock: Hand, recorder: Recorder, at: float, name: str = "buy"):
-    clock.at = at
-    return recorder.begin(name)
+BUY = "buy"
 
 
-def answered(clock: Hand, recorder: Recorder, request, at: float) -> None:
-    clock.at = at
-    recorder.answered(request)
+def good(recorder: Recorder, start: float, end: float, name: str = BUY, **more) -> None:
+    recorder.good((start, name), end, **more)
 
 
 def test_a_request_counts_in_the_second_and_slot_of_its_start_and_is_good_in_the_slot_of_its_end():
-    clock = Hand()
-    recorder = Recorder(clock)
-    request = begun(clock, recorder, 100.98)
-    answered(clock, recorder, request, 101.23)
-    recorder.good(request)
+    recorder = Recorder(Hand())
+    good(recorder, 100.98, 101.23)
     seconds = recorder.drain()
     assert list(seconds) == [100, 101]
-    started, ended = seconds[100]["buy"], seconds[101]["buy"]
+    started, ended = seconds[100][BUY], seconds[101][BUY]
     assert (started["attempted"], started["good"], started["slots"]["attempted"][19]) == (1, 1, 1)
+    assert sum(started["slots"]["good"]) == 0
     assert 0.25 <= Histogram(started["latencies"]).percentile(0.5) <= 0.255
     assert "attempted" not in ended
     assert ended["slots"]["good"][4] == 1
@@ -39,116 +34,139 @@ def test_a_request_counts_in_the_second_and_slot_of_its_start_and_is_good_in_the
 
 
 def test_the_fastest_good_answer_of_a_slot_is_kept():
-    clock = Hand()
-    recorder = Recorder(clock)
-    slow, fast = begun(clock, recorder, 100.0), begun(clock, recorder, 100.3)
-    for request in (slow, fast):
-        answered(clock, recorder, request, 100.4)
-        recorder.good(request)
-    assert abs(recorder.drain()[100]["buy"]["slots"]["fastest"][8] - 0.1) < 1e-9
+    recorder = Recorder(Hand())
+    good(recorder, 100.0, 100.4)
+    good(recorder, 100.3, 100.4)
+    good(recorder, 100.2, 100.4)
+    assert abs(recorder.drain()[100][BUY]["slots"]["fastest"][8] - 0.1) < 1e-9
 
 
-def test_what_was_taken_is_not_told_again_and_late_answers_come_as_additions():
-    clock = Hand()
-    recorder = Recorder(clock)
-    request = begun(clock, recorder, 100.5)
-    assert recorder.drain(before=101)[100]["buy"]["attempted"] == 1
-    assert recorder.drain(before=101) == {}
-    answered(clock, recorder, request, 103.5)
-    recorder.failed(request, "timeout")
-    late = recorder.drain(before=104)[100]["buy"]
-    assert (late.get("attempted", 0), late["failed"], late["errors"]) == (0, 1, {"timeout": 1})
+def test_answers_that_come_in_any_order_count_each_where_it_belongs():
+    recorder = Recorder(Hand())
+    for start, end in ((100.9, 101.1), (100.1, 100.2), (101.3, 101.4), (100.2, 101.2), (101.5, 102.5)):
+        good(recorder, start, end)
+    told = {second: names[BUY] for second, names in recorder.drain().items()}
+    assert [told[second].get("attempted", 0) for second in (100, 101, 102)] == [3, 2, 0]
+    assert [sum(told[second]["slots"]["good"]) for second in (100, 101, 102)] == [1, 3, 1]
+
+
+def test_a_failed_request_is_bad_where_it_started():
+    recorder = Recorder(Hand())
+    recorder.failed((100.5, BUY), 103.5, "timeout")
+    told = recorder.drain()[100][BUY]
+    assert (told["attempted"], told["failed"], told["errors"]) == (1, 1, {"timeout": 1})
+    assert told["slots"]["bad"][10] == told["slots"]["attempted"][10] == 1
+    assert 3.0 <= Histogram(told["failures"]).percentile(1.0) <= 3.06
+
+
+def test_a_request_under_way_is_attempted_at_once_and_its_end_comes_as_an_addition():
+    recorder = Recorder(Hand())
+    mark = (100.5, BUY)
+    recorder.flying["a greenlet"] = mark
+    first = recorder.drain(before=101)[100][BUY]
+    assert (first["attempted"], first["slots"]["attempted"][10]) == (1, 1)
+    assert recorder.drain(before=102) == {}
+    del recorder.flying["a greenlet"]
+    recorder.failed(mark, 103.5, "timeout")
+    late = recorder.drain(before=104)[100][BUY]
+    assert (late.get("attempted", 0), late["failed"]) == (0, 1)
     assert late["slots"]["bad"][10] == 1
 
 
+def test_the_same_holds_for_a_good_end_and_while_the_locustfile_looks_at_the_answer():
+    recorder = Recorder(Hand())
+    mark = (100.5, BUY)
+    pending = Pending(mark, 100.9, None, None)
+    recorder.undecided[pending] = "the answer"
+    assert recorder.drain(before=101)[100][BUY]["attempted"] == 1
+    del recorder.undecided[pending]
+    recorder.good(mark, pending.end)
+    late = recorder.drain(before=104)[100][BUY]
+    assert (late.get("attempted", 0), late["good"], late["slots"]["good"][18]) == (0, 1, 1)
+
+
+def test_what_was_taken_is_not_told_again():
+    recorder = Recorder(Hand())
+    good(recorder, 100.5, 100.6)
+    assert recorder.drain()[100][BUY]["good"] == 1
+    assert recorder.drain() == {}
+
+
 def test_the_running_second_is_not_taken_before_it_is_over():
-    clock = Hand()
-    recorder = Recorder(clock)
-    begun(clock, recorder, 100.5)
-    begun(clock, recorder, 101.5)
+    recorder = Recorder(Hand())
+    good(recorder, 100.5, 100.6)
+    good(recorder, 101.5, 101.6)
     assert list(recorder.drain(before=101)) == [100]
-    assert list(recorder.drain(before=102)) == [101]
+    good(recorder, 101.7, 101.8)
+    assert recorder.drain(before=102)[101][BUY]["good"] == 2
 
 
-def test_who_is_open_at_the_end_has_failed():
+def test_who_is_under_way_at_the_end_has_failed():
     clock = Hand()
     recorder = Recorder(clock)
-    begun(clock, recorder, 100.5)
+    recorder.flying["a greenlet"] = (100.5, BUY)
     clock.at = 104.5
     recorder.close()
-    told = recorder.drain()[100]["buy"]
-    assert (told["failed"], told["errors"], told["slots"]["bad"][10]) == (1, {"open at end": 1}, 1)
-    assert 4.0 <= Histogram(told["failures"]).percentile(1.0) <= 4.08
-    assert not recorder.open
+    told = recorder.drain()[100][BUY]
+    assert (told["attempted"], told["failed"], told["errors"], told["slots"]["bad"][10]) == (1, 1, {"open at end": 1}, 1)
+    assert not recorder.flying
 
 
-def test_an_answer_that_the_locustfile_thought_about_counts_when_it_came():
-    clock = Hand()
-    recorder = Recorder(clock)
-    request = begun(clock, recorder, 100.0)
-    answered(clock, recorder, request, 100.1)
-    begun(clock, recorder, 102.0)  # meanwhile the world goes on
-    recorder.good(request)
-    taken = recorder.drain()
-    taken_again = recorder.drain()
-    good = [second for told in (taken, taken_again) for second, names in told.items() if sum(names["buy"]["slots"]["good"])]
-    assert good == [100]
+def test_a_degraded_answer_is_an_answer_but_not_a_good_one():
+    recorder = Recorder(Hand())
+    good(recorder, 100.5, 100.62, degraded=True)
+    told = recorder.drain()[100][BUY]
+    assert (told["attempted"], told.get("good", 0), told["degraded"], told["slots"]["good"][12]) == (1, 0, 1, 1)
 
 
 def test_too_many_names_are_folded_into_one():
-    clock = Hand()
-    recorder = Recorder(clock)
+    recorder = Recorder(Hand())
     for number in range(MOST_NAMES + 5):
-        request = begun(clock, recorder, 100.5, f"/item/{number}")
-        answered(clock, recorder, request, 100.6)
-        recorder.good(request)
+        good(recorder, 100.5, 100.6, f"/item/{number}")
     told = recorder.drain()[100]
     assert len(told) == MOST_NAMES + 1
     assert (told[OTHER]["attempted"], told[OTHER]["good"]) == (5, 5)
     assert recorder.folded
 
 
+def test_an_address_goes_by_its_path():
+    recorder = Recorder(Hand())
+    good(recorder, 100.5, 100.6, "http://127.0.0.1:8000/items?page=2")
+    good(recorder, 100.5, 100.6, "/items?page=2")
+    assert {name: told["good"] for name, told in recorder.drain()[100].items()} == {"/items?page=2": 2}
+
+
 def test_reasons_are_bounded():
-    clock = Hand()
-    recorder = Recorder(clock)
+    recorder = Recorder(Hand())
     for number in range(50):
-        request = begun(clock, recorder, 100.5)
-        answered(clock, recorder, request, 100.6)
-        recorder.failed(request, f"wrong: {number}")
-    errors = recorder.drain()[100]["buy"]["errors"]
+        recorder.failed((100.5, BUY), 100.6, f"wrong: {number}")
+    errors = recorder.drain()[100][BUY]["errors"]
     assert len(errors) == 21
     assert sum(errors.values()) == 50
 
 
 def test_ids_are_told_when_sent_and_when_acknowledged_with_what_the_customer_was_told():
-    clock = Hand()
-    recorder = Recorder(clock)
-    request = begun(clock, recorder, 100.5)
-    context = {"transaction": "buy", "id": "a1", "total": 4200}
-    recorder.identify(request, context)
-    answered(clock, recorder, request, 100.6)
-    recorder.good(request, degraded=True)
+    recorder = Recorder(Hand())
+    context = {"transaction": BUY, "id": "a1", "total": 4200}
+    recorder.sent((100.5, BUY), context)
+    good(recorder, 100.5, 100.6, degraded=True, context=context)
     sent, acknowledged = recorder.take_ids()
-    assert (sent["id"], sent["outcome"]) == ("a1", "sent")
+    assert (sent["id"], sent["outcome"], sent["transaction"]) == ("a1", "sent", BUY)
     assert (acknowledged["outcome"], acknowledged["degraded"], acknowledged["told"]) == ("acknowledged", True, {"total": 4200})
     assert recorder.take_ids() == []
 
 
 def test_an_id_that_only_the_answer_knows_is_told_with_it():
-    clock = Hand()
-    recorder = Recorder(clock)
-    request = begun(clock, recorder, 100.5)
-    context = {"transaction": "buy"}
-    recorder.identify(request, context)
-    answered(clock, recorder, request, 100.6)
+    recorder = Recorder(Hand())
+    context = {"transaction": BUY}
+    recorder.sent((100.5, BUY), context)
     context["id"] = "from the server"
-    recorder.good(request)
+    good(recorder, 100.5, 100.6, context=context)
     assert [entry["outcome"] for entry in recorder.take_ids()] == ["acknowledged"]
 
 
 def test_who_could_not_be_sent_was_attempted_and_failed():
-    clock = Hand()
-    recorder = Recorder(clock)
-    recorder.not_sent("buy", "5 in flight")
-    told = recorder.drain()[100]["buy"]
+    recorder = Recorder(Hand())
+    recorder.not_sent(BUY, "5 in flight")
+    told = recorder.drain()[100][BUY]
     assert (told["attempted"], told["failed"], told["errors"]) == (1, 1, {"not sent: 5 in flight": 1})
