@@ -29,9 +29,9 @@ class Role:
         """Whether the configuration switches this weakness on."""
         return code in self.settings.weak
 
-    def dependency(self, name: str) -> Dependency:
-        """The dependency by its name, called as the configuration says."""
-        self._called.append(_dependency(name, self.settings))
+    def dependency(self, name: str, patience: float | None = None) -> Dependency:
+        """The dependency by its name, called as the configuration says; `patience` = seconds, where not the usual ones."""
+        self._called.append(_dependency(name, self.settings, patience or _PATIENCE[name]))
         return self._called[-1]
 
     def start(self) -> None:
@@ -44,18 +44,18 @@ class Role:
             dependency.close()
 
 
-def _dependency(name: str, settings: Settings) -> Dependency:
+def _dependency(name: str, settings: Settings, patience: float) -> Dependency:
     ca_file = settings.path(TLS_DIR) / "ca.crt"
     client = Client(
         source=settings.source,
         tls=ssl.create_default_context(cafile=str(ca_file)) if name == "payments" and ca_file.is_file() else None,
         tls_name=settings.tls_name if name == "payments" else "",
     )
-    return Dependency(name, Peer(settings.urls[name], client), _policy(name, settings.weak))
+    return Dependency(name, Peer(settings.urls[name], client), _policy(name, settings.weak, patience))
 
 
-def _policy(name: str, weak: frozenset[str]) -> Policy:
-    policy = Policy(timeout=None if "no-timeout" in weak else _PATIENCE[name], breaker="no-circuit-breaker" not in weak)
+def _policy(name: str, weak: frozenset[str], patience: float) -> Policy:
+    policy = Policy(timeout=None if "no-timeout" in weak else patience, breaker="no-circuit-breaker" not in weak)
     if name in ("inventory", "sessions"):
         return replace(policy, attempts=1)  # there is a good answer without them
     if name == "payments" and "retry-storm" in weak:

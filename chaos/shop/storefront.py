@@ -8,7 +8,8 @@ from chaos.shop.role import Role
 from chaos.shop.settings import Settings
 from chaos.shop.web import Answer, Request, Routes
 
-_CACHE_FOR = 1.0  # seconds that the catalogue lives in the cache
+_CACHE_FOR = 2.0  # seconds that the catalogue lives in the cache
+_CATALOGUE_PATIENCE = 0.6  # reading it takes the origin a while
 _STALE_AFTER = 4.0  # seconds from which a customer is told that the catalogue is an old one
 
 
@@ -18,7 +19,7 @@ class Storefront(Role):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._checkout = self.dependency("checkout")
-        self._inventory = self.dependency("inventory")
+        self._inventory = self.dependency("inventory", patience=_CATALOGUE_PATIENCE)
         self._sessions = self.dependency("sessions")
         self._own_copy: Stale[list[dict[str, Any]]] = Stale(self._fetch, fresh_for=_CACHE_FOR)
 
