@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chaos.errors import Problem
+from chaos.injectors.base import FaultSpec
 from chaos.model.service import Service
 from chaos.model.tolerance import Latency, LostTransactions, ProbeHolds, Tolerance, WrongTransactions, is_looser, limit_of
 from chaos.model.units import format_duration
@@ -48,12 +49,12 @@ def probes_problems(document: Document, scenario: Scenario) -> Problems:
             listed.add(step.check.probe.id)
 
 
-def fault_problems(document: Document, loc: tuple[str | int, ...], fault: Any) -> Problems:
-    """A fault that lasts needs a duration; one that is over at once must not pretend to have one."""
-    if fault.at_once and fault.duration:
-        yield document.problem((*loc, "duration"), f"duration: {fault.kind} is over at once; leave it out", key=True)
-    if not fault.at_once and not fault.duration:
-        yield document.problem(loc, f"duration: is missing; {fault.kind} holds until it is undone", "for example duration: 20s")
+def fault_problems(document: Document, loc: tuple[str | int, ...], fault: FaultSpec) -> Problems:
+    """Every fault lasts for some time; those that can say how long by themselves have a default."""
+    if not fault.duration:
+        yield document.problem(
+            (*loc, "duration"), f"duration: is missing or nothing; how long does {fault.kind} hold?", "for example 20s"
+        )
 
 
 def tolerance_problems(document: Document, scenario: Scenario, service: Service) -> Problems:

@@ -63,7 +63,6 @@ def faults() -> list[Row]:
             "fault": kind,
             "privilege": injector.PRIVILEGE,
             "does": (injector.Spec.__doc__ or "").strip().splitlines()[0],
-            "lasts": not injector.Spec.at_once,
             "keys": [field.alias or name for name, field in injector.Spec.model_fields.items() if name != "kind"],
         }
         for kind, injector in sorted(INJECTORS.items())

@@ -14,7 +14,7 @@ The engine writes the state to the ledger between `prepare` and the first change
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from chaos.clients.world import World
 from chaos.model.base import Model, Record
@@ -30,9 +30,6 @@ Privilege = Literal["api", "net-admin", "docker"]
 
 class FaultSpec(Model):
     """What a scenario says about a fault. `kind` names the module."""
-
-    at_once: ClassVar[bool] = False
-    """Whether the fault is over as soon as it has struck; then it has no duration."""
 
     kind: str
     duration: Duration = 0.0
