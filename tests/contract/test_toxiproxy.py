@@ -91,7 +91,7 @@ class Echo:
 
     def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.ended = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -169,30 +169,28 @@ def test_a_proxy_can_be_made_read_changed_and_deleted(server, echo):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "error"),
+    ("request_", "status", "error"),
     [
-        ("GET", "/proxies/none", None, 404, "proxy not found"),
-        ("DELETE", "/proxies/none", None, 404, "proxy not found"),
-        ("PATCH", "/proxies/none", {}, 404, "proxy not found"),
-        ("GET", "/proxies/none/toxics", None, 404, "proxy not found"),
-        ("POST", "/proxies", {"upstream": "127.0.0.1:1"}, 400, "missing required field: name"),
-        ("POST", "/proxies", {"name": "x"}, 400, "missing required field: upstream"),
-        ("POST", "/proxies", {"name": "p", "upstream": "127.0.0.1:1"}, 409, "proxy already exists"),
-        ("GET", "/proxies/p/toxics/none", None, 404, "toxic not found"),
-        ("DELETE", "/proxies/p/toxics/none", None, 404, "toxic not found"),
-        ("PATCH", "/proxies/p/toxics/none", {}, 404, "toxic not found"),
-        ("POST", "/proxies/p/toxics", {"type": "gremlin"}, 400, "invalid toxic type"),
+        (("GET", "/proxies/none", None), 404, "proxy not found"),
+        (("DELETE", "/proxies/none", None), 404, "proxy not found"),
+        (("PATCH", "/proxies/none", {}), 404, "proxy not found"),
+        (("GET", "/proxies/none/toxics", None), 404, "proxy not found"),
+        (("POST", "/proxies", {"upstream": "127.0.0.1:1"}), 400, "missing required field: name"),
+        (("POST", "/proxies", {"name": "x"}), 400, "missing required field: upstream"),
+        (("POST", "/proxies", {"name": "p", "upstream": "127.0.0.1:1"}), 409, "proxy already exists"),
+        (("GET", "/proxies/p/toxics/none", None), 404, "toxic not found"),
+        (("DELETE", "/proxies/p/toxics/none", None), 404, "toxic not found"),
+        (("PATCH", "/proxies/p/toxics/none", {}), 404, "toxic not found"),
+        (("POST", "/proxies/p/toxics", {"type": "gremlin"}), 400, "invalid toxic type"),
         (
-            "POST",
-            "/proxies/p/toxics",
-            {"type": "latency", "stream": "sideways"},
+            ("POST", "/proxies/p/toxics", {"type": "latency", "stream": "sideways"}),
             400,
             "stream was invalid, can be either upstream or downstream",
         ),
     ],
 )
-def test_errors_are_those_of_toxiproxy(server, proxy, method, path, body, status, error):
-    assert server.says(method, path, body) == (status, {"error": error, "status": status})
+def test_errors_are_those_of_toxiproxy(server, proxy, request_, status, error):
+    assert server.says(*request_) == (status, {"error": error, "status": status})
 
 
 @pytest.mark.parametrize(
@@ -292,7 +290,7 @@ def test_the_end_of_a_connection_passes_to_the_other_side(proxy, echo):
 def test_an_upstream_that_refuses_looks_like_a_connection_that_closes(server, proxy):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        server.admin.set_upstream("p", "127.0.0.1:%d" % closed.getsockname()[1])
+        server.admin.set_upstream("p", f"127.0.0.1:{closed.getsockname()[1]}")
         with dial(proxy) as connection, pytest.raises((EOFError, ConnectionError)):
             trip(connection)
 
