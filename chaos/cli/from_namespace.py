@@ -52,7 +52,7 @@ def files_for(name: str, cluster: "Cluster", namespace: str, *, entry: str = "")
         )
     return {
         f"scenarios/{name}.yaml": _scenario(name, namespace, entrance, struck),
-        f"scenarios/services/{namespace}.yaml": _service(namespace, [each for each in found if each is not entrance]),
+        f"scenarios/services/{namespace}.yaml": _service(namespace, found),
         f"scenarios/load/{namespace}.py": _locustfile(namespace),
     }
 
@@ -89,9 +89,9 @@ def _entrance(found: Sequence[Found], entry: str, namespace: str) -> Found:
     return max(found, key=likelihood)
 
 
-def _service(namespace: str, others: Sequence[Found]) -> str:
-    lines = [f"  - {{id: {each.name}, kind: {'vendor' if each.is_vendor else 'internal'}}}" for each in others]
-    dependencies = "dependencies:\n" + "\n".join(lines) if lines else "dependencies: []"
+def _service(namespace: str, found: Sequence[Found]) -> str:
+    lines = [f"  - {{id: {each.name}, kind: {'vendor' if each.is_vendor else 'internal'}}}" for each in found]
+    dependencies = "dependencies:\n" + "\n".join(lines)
     return f"""\
 format: service/v1
 id: {namespace}
@@ -139,9 +139,7 @@ load:
   recovery: 20s
 steps:
   - id: pod-dies
-    fault: {{kind: pod-kill, selector: {{{selector}}}, count: 1}}
-  - id: watch
-    hold: 10s
+    fault: {{kind: pod-kill, selector: {{{selector}}}, count: 1, duration: 10s}}
 {caps}stop_conditions:
   - {{id: far-too-much, measure: availability, below: 20%, over: 5s}}
 tags: [first]

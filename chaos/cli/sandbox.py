@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaos.cli.shared import print_json, table
+from chaos.cli.shared import connect, print_json, table
 from chaos.errors import BadInput, NotReady
 
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ def start(folder: "Path") -> None:
 
 def deploy_shop(weak: frozenset[str]) -> None:
     """Bring the shop onto the sandbox, and wait until all of it is ready."""
-    from chaos import api
     from chaos.cli.deploying import deploy, wait_ready
     from chaos.shop.deploy import manifests
 
-    world = api.connect("sandbox").world
+    world = connect("sandbox", "", None).world
     assert world is not None, "only --on none has no world"
     deploy(world.cluster, manifests(weak=weak))
     wait_ready(world.cluster, "shop", tell=lambda line: click.echo(line, err=True))
@@ -127,9 +126,7 @@ def status(as_json: bool, only_path: bool) -> int:
 
 
 def _deployments() -> str:
-    from chaos import api
-
-    world = api.connect("sandbox").world
+    world = connect("sandbox", "", None).world
     assert world is not None, "only --on none has no world"
     rows = [
         [
