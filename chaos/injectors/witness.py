@@ -5,6 +5,7 @@ It runs one stdlib-only file from a ConfigMap on a public Python image, without 
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -74,7 +75,8 @@ def permissions(state: State) -> list[Permission]:
         *rights("configmaps", "create get", "inject"),
         *rights("pods", "list delete", "undo"),
         *rights("configmaps", "list delete", "undo"),
-        *rights("pods", "get update", "observe", "proxy"),
+        *rights("services", "get", "observe"),
+        *rights("pods", "get", "observe", "proxy"),
     ]
 
 
@@ -84,7 +86,7 @@ def undo_words(state: State) -> str:
 
 def start(state: State, world: World) -> None:
     """Create it and wait until it takes readings; doing it twice changes nothing."""
-    for obj in (_config_map(state), _pod(state)):
+    for obj in (_config_map(state), _pod(_resolved(state, world.cluster))):
         _make(world.cluster, obj, state)
     trouble = ""
 
@@ -101,10 +103,8 @@ def start(state: State, world: World) -> None:
 def stop(state: State, world: World) -> None:
     """Delete what bears our labels, each by its UID; nothing there is success."""
     for kind, obj in _ours(state, world.cluster):
-        try:
+        with suppress(NotFound):  # gone meanwhile, which is all we want
             world.cluster.delete(kind, obj["metadata"]["name"], state.namespace, uid=obj["metadata"]["uid"], grace=1)
-        except NotFound:
-            pass  # gone meanwhile, which is all we want
 
 
 def verify(state: State, world: World) -> list[str]:
@@ -119,6 +119,19 @@ def dose(state: State) -> Dose:
 def _ours(state: State, cluster: Cluster) -> list[tuple[str, Obj]]:
     labels = {LABEL_RUN: state.run, LABEL_STEP: state.step}
     return [(kind, obj) for kind in ("Pod", "ConfigMap") for obj in cluster.find(kind, state.namespace, labels=labels)]
+
+
+def _resolved(state: State, cluster: Cluster) -> State:
+    """Routes whose host is a Service of the namespace lead to its address, which works with and without DNS."""
+    return state.model_copy(update={"routes": [_addressed(route, state.namespace, cluster) for route in state.routes]})
+
+
+def _addressed(route: Route, namespace: str, cluster: Cluster) -> Route:
+    try:
+        address = cluster.get("Service", route.host, namespace)["spec"].get("clusterIP")
+    except NotFound:
+        return route
+    return route.model_copy(update={"host": address}) if address and address != "None" else route
 
 
 def _make(cluster: Cluster, obj: Obj, state: State) -> None:

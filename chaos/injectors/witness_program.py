@@ -4,12 +4,13 @@ One file, Python 3.9 or later, nothing but the standard library: it runs from a 
 ever sends GET requests and opens connections; it holds no credentials and keeps no body, only a digest.
 
     PUT /routes          [Route, ...]: watch these from now on, and no others
-    GET /readings?since=SEQ   {"now", "wall", "next", "readings": [...]}, oldest first, at most 2,000 at once
+    GET /readings?since=SEQ   {"now", "wall", "latest", "readings": [...]}, oldest first, at most 2,000 at once
     GET /healthz
 
 A reading is {"seq", "at", "wall", "route", "connection", "ok", "status", "error", "seconds", "digest", "reconnected"}.
 `at` is this machine's monotonic clock when the reading began; `now` in the answer lets a reader elsewhere align it. `ok`
-means that an answer came in full, whatever its status. `reconnected` marks a held reading that had to open its connection.
+means that an answer came in full, whatever its status (0 where there is none). `reconnected` marks a held reading that had
+to open its connection.
 
 What a `tcp` route can prove: `new`, that somebody accepts and does not hang up at once; `held`, that the peer's kernel (or a
 proxy in the path) still answers keep-alive probes within about 2 s and has not closed. Not that an application answers.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
+import itertools
 import json
 import os
 import select
@@ -37,7 +39,7 @@ Route = dict[str, Any]
 Reading = dict[str, Any]
 
 PORT = 8470
-KEPT = 20_000  # readings in memory, about 8 MB; the oldest go first
+KEPT = 4_000  # readings in memory, about 2 MB; the oldest go first
 AT_ONCE = 2_000  # readings in one answer
 MOST_ROUTES = 32
 LONGEST_BODY = 256 * 1024  # of a request to us, and of an answer that is digested
@@ -66,11 +68,12 @@ class Log:
             self._seq += 1
             self._kept.append(dict(reading, seq=self._seq))
 
-    def since(self, seq: int) -> list[Reading]:
+    def since(self, seq: int) -> tuple[int, list[Reading]]:
+        """The number of the latest reading, and what came after number `seq`."""
         with self._lock:
             fresh = min(len(self._kept), max(0, self._seq - seq))
             first = len(self._kept) - fresh
-            return [self._kept[index] for index in range(first, min(first + AT_ONCE, len(self._kept)))]
+            return self._seq, list(itertools.islice(self._kept, first, first + AT_ONCE))
 
 
 class Wire(io.RawIOBase):
@@ -188,7 +191,7 @@ class Watcher(threading.Thread):
     def reading(self) -> Reading:
         began = time.monotonic()
         found: Reading = {"at": began, "wall": time.time(), "route": self.route["name"], "connection": self.connection}
-        found.update(ok=False, status=None, error="", digest="", reconnected=self.connection == "held" and self.sock is None)
+        found.update(ok=False, status=0, error="", digest="", reconnected=self.connection == "held" and self.sock is None)
         try:
             found.update(self.ask(began + self.route["timeout"]))
             found["ok"] = True
@@ -284,9 +287,8 @@ class Handler(BaseHTTPRequestHandler):
             since = int(parse_qs(url.query).get("since", ["0"])[0])
         except ValueError:
             return self.answer(400, {"error": "since is a number"})
-        readings = self.watch.log.since(since)
-        following = readings[-1]["seq"] if readings else since
-        return self.answer(200, {"now": time.monotonic(), "wall": time.time(), "next": following, "readings": readings})
+        latest, readings = self.watch.log.since(since)
+        return self.answer(200, {"now": time.monotonic(), "wall": time.time(), "latest": latest, "readings": readings})
 
     def do_PUT(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)

@@ -1,57 +1,35 @@
 """Dose: is the fault really in effect, as seen from outside the injector? Judged from readings, never from what we wrote."""
 
-import statistics
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from chaos.clients.world import Cluster
+from chaos.clients.world import Cluster, Obj
 from chaos.clock import Clock, wait_until
 from chaos.errors import NotFound, NotReady
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.events import DoseResult
+from chaos.probes.dose_rules import Look, Proof, Reading, controls_read, is_back, judge_route, sick_controls, summary
 from chaos.probes.witness import Witness
 
-Reading = dict[str, Any]
-_ENOUGH = 3  # readings of each kind of connection before anything is said
-_HEALTHY = 0.8  # share of good readings that a control route needs
 _EVERY = 0.1
+_LONGEST_WAIT = 10.0  # seconds that one reading may take at most
 
 
 def routes_of(doses: Iterable[Dose]) -> list[Route]:
-    """Every route that the doses need readings of, once each."""
+    """Every route that the doses need readings of, once each, with enough patience to see the slowness they promise."""
     found: dict[str, Route] = {}
     for dose in doses:
-        for route in [*[each.route for each in dose.expect if each.route], *dose.control]:
-            found[route.name] = route
+        wanted = [(each.route, each.by) for each in dose.expect if each.route]
+        for route, by in [*wanted, *((route, 0.0) for route in dose.control)]:
+            known = found.get(route.name, route)
+            patience = max(known.timeout, route.timeout, min(_LONGEST_WAIT, 2 * by + 0.5))
+            found[route.name] = known.model_copy(update={"timeout": patience})
     return list(found.values())
 
 
-@dataclass
-class _Proof:
-    """What is seen of one expectation."""
-
-    shown: bool
-    words: str
-    held_untouched: bool = False  # new connections feel it, held ones do not
-
-
-@dataclass
-class _Look:
-    """The readings before and since the strike."""
-
-    before: Sequence[Reading]
-    since: list[Reading] = field(default_factory=list)
-
-    def of(self, route: Route, kind: str) -> list[Reading]:
-        return [each for each in self.since if each["route"] == route.name and each["connection"] == kind]
-
-    def before_of(self, route: Route, kind: str) -> list[Reading]:
-        return [each for each in self.before if each["route"] == route.name and each["connection"] == kind]
-
-
-def prove(
+def prove(  # noqa: PLR0913 - all by name
     dose: Dose,
     *,
     step: str,
@@ -62,100 +40,134 @@ def prove(
     clock: Clock,
     stop: threading.Event,
 ) -> DoseResult:
-    """Look until every expectation shows, or `dose.within` seconds have passed, or the run is stopped."""
-    look = _Look(before)
-    struck = before[-1]["seq"] if before else 0
-    proofs: list[_Proof] = []
+    """Right after the strike: looks until all that is expected shows, `dose.within` has passed, or the run stops."""
+    look = Look(clock.now(), before, newest=before[-1]["seq"] if before else 0)
+    deadline = look.struck + dose.within
+    proofs: list[Proof] = []
 
     def all_shown() -> bool:
         nonlocal proofs
         if witness is not None:
-            seen = look.since[-1]["seq"] if look.since else struck
-            look.since += witness.readings(seen)
-        proofs = [_judge(each, look, cluster) for each in dose.expect]
-        return bool(proofs) and all(proof.shown for proof in proofs)
+            look.take(witness.readings(look.newest))
+        last_chance = clock.now() >= deadline or stop.is_set()
+        proofs = [_judge(each, look, cluster, last_chance) for each in dose.expect]
+        shown = bool(proofs) and all(proof.shown for proof in proofs)
+        return shown and (witness is None or last_chance or controls_read(dose, look))
 
     proved = wait_until(all_shown, clock=clock, within=dose.within, every=_EVERY, stop=stop)
-    control = _sick_controls(dose, look)
-    reason = "" if proved else _reason(dose, proofs, witness)
-    if proved and control:
-        proved, reason = False, "control-unhealthy"
+    sick = sick_controls(dose, look)
     return DoseResult(
         step=step,
         fault=fault,
-        proved=proved,
+        proved=proved and not sick,
         expected=dose.words,
-        seen="; ".join([proof.words for proof in proofs] + control) or "nothing",
-        readings=_summary(look),
-        reason=reason,
+        seen="; ".join([proof.words for proof in proofs] + sick + _trouble(witness)) or "nothing",
+        readings=summary(look),
+        reason="" if proved and not sick else "control-unhealthy" if proved else _reason(dose, proofs, witness),
     )
 
 
-def _reason(dose: Dose, proofs: Sequence[_Proof], witness: Witness | None) -> str:
-    if any(each.route for each in dose.expect) and (witness is None or witness.trouble):
+def _trouble(witness: Witness | None) -> list[str]:
+    return [witness.trouble] if witness is not None and witness.trouble else []
+
+
+def _reason(dose: Dose, proofs: Sequence[Proof], witness: Witness | None) -> str:
+    blind = [proof for each, proof in zip(dose.expect, proofs, strict=True) if each.route and proof.unread]
+    if blind and (witness is None or witness.trouble):
         return "no-witness"
     return "held-bypass" if any(proof.held_untouched for proof in proofs) else "dose-missing"
 
 
-def _judge(expected: Expectation, look: _Look, cluster: Cluster) -> _Proof:
+@dataclass(frozen=True)
+class Cleared:
+    """Whether what the dose showed is over. Not the proof that the undo worked (that is `verify`'s), but that it is felt."""
+
+    clean: bool
+    seen: str
+
+
+def cleared(  # noqa: PLR0913 - all by name
+    dose: Dose,
+    *,
+    cluster: Cluster,
+    witness: Witness | None,
+    before: list[Reading],
+    clock: Clock,
+    stop: threading.Event,
+    within: float = 10.0,
+) -> Cleared:
+    """After the undo: looks until every route reads as before the strike, and nothing expected of objects shows.
+
+    Pods that are gone stay gone; whether their workload is whole again is reported by `verify`.
+    """
+    look = Look(clock.now(), before)
+    asked = [each for each in dose.expect if each.what not in ("pods-gone", "refused-eviction")]
+    proofs: list[Proof] = []
+
+    def all_back() -> bool:
+        nonlocal proofs
+        if witness is not None:
+            look.take(witness.readings(look.newest))
+        proofs = [_back(each, look, cluster) for each in asked]
+        return all(proof.shown for proof in proofs)
+
+    clean = wait_until(all_back, clock=clock, within=within, every=_EVERY, stop=stop)
+    return Cleared(clean, "; ".join([proof.words for proof in proofs] + _trouble(witness)) or "nothing to look at")
+
+
+def _back(expected: Expectation, look: Look, cluster: Cluster) -> Proof:
     if expected.route is not None:
-        return _judge_route(expected, expected.route, look)
+        return is_back(expected, expected.route, look)
+    try:
+        proof = _FROM_THE_CLUSTER[expected.what](expected, cluster)
+    except NotReady as error:
+        return Proof(False, f"unknown: {error}")
+    return Proof(not proof.shown, proof.words)
+
+
+# -- what the API server shows ---------------------------------------------------------------------------------------
+
+
+def _judge(expected: Expectation, look: Look, cluster: Cluster, last_chance: bool) -> Proof:
+    if expected.route is not None:
+        return judge_route(expected, expected.route, look, last_chance=last_chance)
     try:
         return _FROM_THE_CLUSTER[expected.what](expected, cluster)
     except NotReady as error:
-        return _Proof(False, str(error))
+        return Proof(False, f"unknown: {error}", unread=True)
 
 
-def _judge_route(expected: Expectation, route: Route, look: _Look) -> _Proof:
-    """The latest readings of each kind of connection must show it."""
-    shown: dict[str, bool] = {}
-    words: list[str] = []
-    for kind in expected.connections:
-        readings = look.of(route, kind)[-10:]
-        if len(readings) < _ENOUGH:
-            shown[kind] = False
-            words.append(f"{kind}: {len(readings)} readings so far")
-            continue
-        # right after the strike a window still holds readings from before it took effect; the newest ones decide
-        latest = readings[-_ENOUGH:]
-        shown[kind], said = _ROUTE_RULES[expected.what](expected, latest, look.before_of(route, kind))
-        words.append(f"{kind} connections of {route.name}: {said}")
-    untouched = shown.get("new", False) and shown.get("held") is False
-    return _Proof(all(shown.values()), ", ".join(words), held_untouched=untouched)
-
-
-def _fails(expected: Expectation, readings: Sequence[Reading], _before: Sequence[Reading]) -> tuple[bool, str]:
-    def failed(reading: Reading) -> bool:
-        return reading["status"] == expected.status if expected.status else not reading["ok"]
-
-    bad = [each for each in readings if failed(each)]
-    how = sorted({each["error"] or str(each["status"]) for each in readings})
-    return len(bad) >= expected.share * len(readings), f"{len(bad)} of {len(readings)} failed ({', '.join(how)})"
-
-
-def _slower(expected: Expectation, readings: Sequence[Reading], before: Sequence[Reading]) -> tuple[bool, str]:
-    then = statistics.median([each["seconds"] for each in before if each["ok"]] or [0.0])
-    now = statistics.median([each["seconds"] for each in readings])
-    return now - then >= expected.by, f"{now * 1000:.0f} ms, before {then * 1000:.0f} ms"
-
-
-def _differs(expected: Expectation, readings: Sequence[Reading], before: Sequence[Reading]) -> tuple[bool, str]:
-    known = {each["digest"] for each in before if each["ok"]}
-    other = [each for each in readings if not each["ok"] or each["digest"] not in known]
-    return len(other) >= expected.share * len(readings), f"{len(other)} of {len(readings)} answers differ from those before"
-
-
-_ROUTE_RULES = {"route-fails": _fails, "route-slower": _slower, "route-differs": _differs}
-
-
-def _pods_gone(expected: Expectation, cluster: Cluster) -> _Proof:
-    alive = [
-        pod["metadata"]["name"]
+def _alive(expected: Expectation, cluster: Cluster) -> list[Obj]:
+    return [
+        pod
         for pod in cluster.find("Pod", expected.namespace)
         if pod["metadata"]["uid"] in expected.uids and not pod["metadata"].get("deletionTimestamp")
     ]
+
+
+def _pods_gone(expected: Expectation, cluster: Cluster) -> Proof:
+    alive = _alive(expected, cluster)
     gone = len(expected.uids) - len(alive)
-    return _Proof(not alive, f"{gone} of {len(expected.uids)} pods are gone by UID")
+    return Proof(not alive, f"{gone} of {len(expected.uids)} pods are gone by UID")
+
+
+def _refused(expected: Expectation, cluster: Cluster) -> Proof:
+    """The pods are still there although they were asked to leave, and a budget allows no disruption of them."""
+    alive = _alive(expected, cluster)
+    budgets = [
+        each for each in cluster.find("PodDisruptionBudget", expected.namespace) if any(_guards(each, pod) for pod in alive)
+    ]
+    closed = [each["metadata"]["name"] for each in budgets if not each.get("status", {}).get("disruptionsAllowed")]
+    words = (
+        f"{len(alive)} of {len(expected.uids)} pods stayed; budgets that allow no disruption now: {', '.join(closed) or 'none'}"
+    )
+    return Proof(bool(alive) and bool(closed), words)
+
+
+def _guards(budget: Obj, pod: Obj) -> bool:
+    wanted = budget["spec"].get("selector", {}).get("matchLabels") or {}
+    labels = pod["metadata"].get("labels") or {}
+    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
 
 
 def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> int:
@@ -164,52 +176,26 @@ def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> int:
     return sum(1 for each in slices for end in each.get("endpoints") or [] if end.get("conditions", {}).get("ready"))
 
 
-def _endpoints(expected: Expectation, cluster: Cluster) -> _Proof:
+def _endpoints(expected: Expectation, cluster: Cluster) -> Proof:
     ready = ready_endpoints(cluster, expected.namespace, expected.service)
-    return _Proof(ready <= expected.at_most, f"{expected.service} has {ready} ready endpoints")
+    return Proof(
+        ready <= expected.at_most, f"{expected.service} has {ready} ready endpoints, expected at most {expected.at_most}"
+    )
 
 
-def _object(expected: Expectation, cluster: Cluster) -> _Proof:
+def _object(expected: Expectation, cluster: Cluster) -> Proof:
     try:
         value: Any = cluster.get(expected.kind, expected.name, expected.namespace)
     except NotFound:
         value = None
     for key in expected.field.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    seen = None if value is None else str(value)
-    return _Proof(seen == expected.value, f"{expected.kind.lower()}/{expected.name} {expected.field} is {seen}")
+    seen = None if value is None else _as_written(value)
+    return Proof(seen == expected.value, f"{expected.kind.lower()}/{expected.name} {expected.field} is {seen or 'not set'}")
 
 
-_FROM_THE_CLUSTER = {"pods-gone": _pods_gone, "endpoints": _endpoints, "object": _object}
+def _as_written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _sick_controls(dose: Dose, look: _Look) -> list[str]:
-    """Control routes that did not stay healthy: then the fault hit more than it was meant to, or something else did."""
-    sick: list[str] = []
-    for route in dose.control:
-        readings = [each for kind in ("held", "new") for each in look.of(route, kind)]
-        good = sum(each["ok"] and each["status"] < 500 for each in readings)
-        if readings and good < _HEALTHY * len(readings):
-            sick.append(f"control route {route.name} is not healthy: {good} of {len(readings)} readings good")
-    return sick
-
-
-def _summary(look: _Look) -> list[dict[str, Any]]:
-    """One line a route and kind of connection, for the report."""
-    keys = sorted({(each["route"], each["connection"]) for each in look.since})
-    lines = []
-    for route, kind in keys:
-        since = [each for each in look.since if (each["route"], each["connection"]) == (route, kind)]
-        before = [each for each in look.before if (each["route"], each["connection"]) == (route, kind)]
-        lines.append({"route": route, "connection": kind, "before": _figures(before), "during": _figures(since)})
-    return lines
-
-
-def _figures(readings: Sequence[Reading]) -> dict[str, Any]:
-    if not readings:
-        return {"n": 0}
-    return {
-        "n": len(readings),
-        "ok": sum(each["ok"] and each["status"] < 400 for each in readings),
-        "median_ms": round(statistics.median(each["seconds"] for each in readings) * 1000, 1),
-    }
+_FROM_THE_CLUSTER = {"pods-gone": _pods_gone, "refused-eviction": _refused, "endpoints": _endpoints, "object": _object}

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from chaos.clients.world import Cluster
 from chaos.clock import Clock, RealClock
@@ -10,7 +11,9 @@ from chaos.errors import ClusterError
 from chaos.model.dose import Route
 
 PORT = 8470
-_MOST_PAGES = 10  # 2,000 readings each; a reader that lags behind further misses the middle
+_MOST_PAGES = 5  # of 2,000 readings each, more than the witness keeps
+
+T = TypeVar("T")
 
 
 class Witness:
@@ -22,29 +25,29 @@ class Witness:
         self._namespace = namespace
         self._pod = pod
         self._clock = clock or RealClock()
+        self._asked_at = 0.0
 
     def set_routes(self, routes: Sequence[Route]) -> bool:
         """Have it watch these routes and no others; readings of routes that stay are not interrupted."""
-        return self._ask("PUT", "/routes", lambda answer: True, body=[route.as_json() for route in routes]) or False
+        return bool(self._ask("PUT", "/routes", bool, body=[route.as_json() for route in routes]))
 
     def readings(self, since: int = 0) -> list[dict[str, Any]]:
         """All readings after number `since`, oldest first; `at` is in seconds of *our* clock, good to half a round trip."""
         found: list[dict[str, Any]] = []
         for _ in range(_MOST_PAGES):
-            page = self._ask("GET", f"/readings?since={since}", self._aligned)
-            if not page:
+            page = self._ask("GET", f"/readings?since={since}", _page)
+            if page is None:
                 break
-            found += page
-            since = page[-1]["seq"]
-            if len(page) < 2000:
+            if page.latest < since:  # it was started anew, and counts from one again
+                since, found = 0, []
+                continue
+            offset = self._asked_at - page.now
+            found += [{**reading, "at": float(reading["at"]) + offset} for reading in page.readings]
+            if not page.readings or (since := page.readings[-1]["seq"]) >= page.latest:
                 break
         return found
 
-    def _aligned(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        offset = self._asked_at - float(answer["now"])
-        return [{**reading, "at": float(reading["at"]) + offset} for reading in answer["readings"]]
-
-    def _ask(self, method: str, path: str, use: Callable[[dict[str, Any]], Any], body: object | None = None) -> Any:
+    def _ask(self, method: str, path: str, use: Callable[[dict[str, Any]], T], body: object | None = None) -> T | None:
         began = self._clock.now()
         try:
             status, data = self._cluster.pod_request(self._namespace, self._pod, PORT, method, path, body)
@@ -54,10 +57,21 @@ class Witness:
                 return None
             found = use(json.loads(data))
         except ClusterError as error:
-            self.trouble = str(error)
+            self.trouble = f"the witness cannot be reached: {error}"
             return None
         except (ValueError, KeyError, TypeError) as error:
-            self.trouble = f"the witness gave no readings that we understand: {error}"
+            self.trouble = f"the witness gave no readings that we understand: {error!r}"
             return None
         self.trouble = ""
         return found
+
+
+@dataclass(frozen=True)
+class _Page:
+    now: float  # the witness's own clock when it answered
+    latest: int  # number of its latest reading
+    readings: list[dict[str, Any]]
+
+
+def _page(answer: dict[str, Any]) -> _Page:
+    return _Page(float(answer["now"]), int(answer["latest"]), list(answer["readings"]))
