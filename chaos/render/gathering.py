@@ -55,16 +55,21 @@ class Gathered:
 def gather(events: Iterable[Event]) -> Gathered:
     seen = Gathered()
     for event in events:
-        seen.first = event.mono if seen.first is None else seen.first
-        seen.last = max(seen.last, event.mono)
-        reader = _READERS.get(event.kind)
-        try:
-            if reader is None:
-                raise ValueError(event.kind)
-            reader(seen, event)
-        except (ValidationError, ValueError, TypeError, KeyError, AttributeError):
-            seen.unknown_kinds[event.kind] = seen.unknown_kinds.get(event.kind, 0) + 1
+        gather_one(seen, event)
     return seen
+
+
+def gather_one(seen: Gathered, event: Event) -> None:
+    """Take in one event; never raises for what it holds."""
+    seen.first = event.mono if seen.first is None else seen.first
+    seen.last = max(seen.last, event.mono)
+    reader = _READERS.get(event.kind)
+    try:
+        if reader is None:
+            raise ValueError(event.kind)
+        reader(seen, event)
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError):
+        seen.unknown_kinds[event.kind] = seen.unknown_kinds.get(event.kind, 0) + 1
 
 
 def _load(seen: Gathered, event: Event) -> None:

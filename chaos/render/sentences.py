@@ -115,7 +115,8 @@ def _inconclusive(data: ReportData) -> str:
     else:
         why = words.reason(data.verdict.reason or "no-data")
     detail = next((str(gate.get("detail", "")) for gate in data.verdict.gates if not gate.get("passed", True)), "")
-    return f"Nothing can be said about {_service(data)}: {why}.{f' {words.initial(detail)}.' if detail and detail not in why else ''}"
+    more = f" {words.initial(detail)}." if detail and detail not in why else ""
+    return f"Nothing can be said about {_service(data)}: {why}.{more}"
 
 
 def _put_back(data: ReportData) -> tuple[str, bool, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Numbers and codes in the words of people. One wording, whichever page or terminal shows it."""
 
+import re
 from datetime import datetime
 
 from chaos.model.tolerance import AT_LEAST
@@ -50,6 +51,18 @@ FINDING_WORDS = {
     "strength": "a defence that held",
     "gap": "a process or document that was missing",
 }
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a name must not move a terminal's cursor, nor turn the reading direction.
+
+    >>> printable("pod\\x1b[2J-1")
+    'pod\ufffd[2J-1'
+    """
+    return _CONTROL.sub("\ufffd", text)
 
 
 def reason(code: str) -> str:
