@@ -84,6 +84,7 @@ class Observed(Record):
     passes: list[str] = []
     environments: list[str] = []
     closed_by: str = ""
+    ignored_claim: str = ""  # what people claimed before it breached again
 
 
 class Acceptance(Record):
@@ -93,6 +94,7 @@ class Acceptance(Record):
     tolerances: list[str]
     min_environment: Literal["sandbox", "kind", "cluster", "none"]
     repeats: int = 1
+    command: str = ""
 
 
 class PeoplesPlan(Record):
@@ -117,4 +119,5 @@ class RoadmapItem(Record):
     observed: Observed
     plan: PeoplesPlan
     acceptance: Acceptance
+    why: str = ""  # in the customers' units
     remedy: str = ""
