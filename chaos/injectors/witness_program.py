@@ -48,9 +48,9 @@ _REASONS: tuple[tuple[Any, str], ...] = (
     (socket.gaierror, "dns"),
     ((socket.timeout, TimeoutError), "timeout"),
     (ConnectionRefusedError, "refused"),
+    ((http.client.BadStatusLine, EOFError), "closed"),  # before "reset": RemoteDisconnected is both
     ((ConnectionResetError, BrokenPipeError), "reset"),
     (ssl.SSLError, "tls"),
-    ((http.client.BadStatusLine, EOFError), "closed"),
     (http.client.HTTPException, "garbled"),
 )
 
