@@ -188,9 +188,7 @@ def _conclude(folder: Path, story: Story, info: RunInfo, planned: Plan) -> RunRe
     verdict = _judge(story, events, info)
     findings = find(story, events, info, verdict)
     today = datetime.fromisoformat(info.started).date()
-    items = roadmap.update(
-        folder.parent / "roadmap", findings=findings, verdict=verdict, info=info, story=story, today=today
-    )
+    items = roadmap.update(folder.parent / "roadmap", findings=findings, verdict=verdict, info=info, story=story, today=today)
     data = ReportData.build(story, info, planned, events(), verdict, findings, items)
     for name, text in {
         "verdict.json": dumps(verdict.as_json()),

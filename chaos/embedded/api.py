@@ -256,7 +256,12 @@ async def _forward(request: Request, host: str, port: int, target: str) -> Respo
     reader, writer = await asyncio.open_connection(host, port)
     try:
         kept = {name: value for name, value in request.headers.items() if name in ("content-type", "accept")}
-        head = [f"{request.method} {target} HTTP/1.0", "Connection: close", f"Host: {host}:{port}", f"Content-Length: {len(request.body)}"]
+        head = [
+            f"{request.method} {target} HTTP/1.0",
+            "Connection: close",
+            f"Host: {host}:{port}",
+            f"Content-Length: {len(request.body)}",
+        ]
         head += [f"{name}: {value}" for name, value in kept.items()]
         writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + request.body)
         status = int((await reader.readline()).split()[1])

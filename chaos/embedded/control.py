@@ -12,6 +12,9 @@ from pathlib import Path
 from chaos.errors import NotReady
 
 
+_started: list[subprocess.Popen[bytes]] = []  # kept, so that nobody warns of a daemon that is meant to run on
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """A sandbox that answers."""
@@ -48,6 +51,7 @@ def up(folder: Path, *, within: float = 20.0, die_with_parent: bool = False) -> 
     command = [sys.executable, "-m", "chaos.embedded", str(folder), *([str(os.getpid())] if die_with_parent else [])]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    _started.append(process)
     deadline = time.monotonic() + within
     while time.monotonic() < deadline and process.poll() is None:
         if (folder / "kubeconfig").exists() and (found := status(folder)):
@@ -76,11 +80,9 @@ def down(folder: Path, *, within: float = 15.0) -> bool:
 
 def _alive(pid: int) -> bool:
     """Whether a process runs; a child of ours that has ended is taken off the process table first."""
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:
-        pass
+    for child in _started:
+        if child.pid == pid:
+            return child.poll() is None
     try:
         return "Z" != Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -12,6 +12,9 @@ from pathlib import Path
 from chaos.errors import NotReady
 
 
+_started: list[subprocess.Popen[bytes]] = []  # kept, so that nobody warns of a daemon that is meant to run on
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """A sandbox that answers."""
@@ -30,7 +33,7 @@ def status(folder: Path) -> Sandbox | None:
         command = Path(f"/proc/{info['pid']}/cmdline").read_bytes()
     except (OSError, ValueError, KeyError):
         return None
-    if b"chaos.sandbox" not in command or str(folder).encode() not in command:
+    if b"chaos.embedded" not in command or str(folder).encode() not in command:
         return None  # the number belongs to somebody else by now
     return Sandbox(info["pid"], info["server"], folder / "kubeconfig", folder / "log", info["network"])
 
@@ -45,9 +48,10 @@ def up(folder: Path, *, within: float = 20.0, die_with_parent: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("info.json", "kubeconfig"):
         (folder / name).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "chaos.sandbox", str(folder), *([str(os.getpid())] if die_with_parent else [])]
+    command = [sys.executable, "-m", "chaos.embedded", str(folder), *([str(os.getpid())] if die_with_parent else [])]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    _started.append(process)
     deadline = time.monotonic() + within
     while time.monotonic() < deadline and process.poll() is None:
         if (folder / "kubeconfig").exists() and (found := status(folder)):
@@ -76,11 +80,9 @@ def down(folder: Path, *, within: float = 15.0) -> bool:
 
 def _alive(pid: int) -> bool:
     """Whether a process runs; a child of ours that has ended is taken off the process table first."""
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:
-        pass
+    for child in _started:
+        if child.pid == pid:
+            return child.poll() is None
     try:
         return "Z" != Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -1,0 +1,176 @@
+"""Every fault of the table lands, is proved from outside while it holds, and leaves nothing: on the sandbox and on a cluster."""
+
+import threading
+
+import pytest
+
+from chaos.clock import RealClock, wait_until
+from chaos.errors import BadInput
+from chaos.injectors import witness as witness_fitting
+from chaos.injectors.table import FITTINGS, INJECTORS
+from chaos.probes.dose import prove, routes_of
+from chaos.probes.witness import Witness
+
+SPECS = [
+    {"kind": "pod-kill", "selector": {"app": "web"}, "count": 1},
+    {"kind": "scale-to-zero", "deployment": "web", "duration": "5s"},
+    {"kind": "latency", "service": "web", "latency": "300ms", "duration": "5s"},
+    {"kind": "latency", "service": "web", "reset": "0s", "duration": "5s"},
+    *[
+        {"kind": "vendor-outage", "service": "web", "mode": mode, "duration": "5s", **more}
+        for mode, more in {
+            "refuse": {},
+            "black-hole": {},
+            "reset": {},
+            "slow": {"latency": "300ms"},
+            "http-429": {"retry_after": "2s"},
+            "http-503": {},
+            "auth-revoked": {},
+            "wrong-schema": {},
+            "partial": {"share": "100%"},
+        }.items()
+    ],
+]
+IDS = ["-".join(str(spec[key]) for key in ("kind", "mode", "reset") if key in spec) for spec in SPECS]
+
+
+def test_the_contract_covers_the_whole_table():
+    assert {spec["kind"] for spec in SPECS} == set(INJECTORS)
+
+
+def snapshot(world, namespace):
+    """Everything in the namespace that a person would call its state; what controllers count is left out."""
+    kinds = ("Deployment", "Service", "ConfigMap", "Secret", "Job", "Lease", "NetworkPolicy", "Pod")
+    found = {}
+    for kind in kinds:
+        for obj in world.cluster.find(kind, namespace):
+            if obj["metadata"]["name"] == "kube-root-ca.crt" or kind == "Pod" and obj["metadata"].get("ownerReferences"):
+                continue
+            found[(kind, obj["metadata"]["name"])] = (obj["metadata"]["uid"], obj.get("spec"), obj.get("data"))
+    return found
+
+
+def undo(injector, state, world):
+    injector.stop(state, world)
+    if disarm := getattr(injector, "disarm", None):
+        disarm(state, world)
+
+
+def wait_clean(injector, state, world):
+    left = []
+
+    def clean():
+        nonlocal left
+        left = injector.verify(state, world)
+        return not left
+
+    wait_until(clean, clock=RealClock(), within=30.0)
+    return left
+
+
+@pytest.fixture
+def seen_by(world, aim):
+    """A witness for a dose: readings before the strike, and proof after it."""
+    made = []
+
+    def start(dose):
+        if not routes_of([dose]):
+            return None
+        state = witness_fitting.prepare(witness_fitting.Spec(routes=routes_of([dose])), aim)
+        made.append(state)
+        witness_fitting.start(state, world)
+        eye = Witness(world.cluster, aim.namespace, state.pod)
+        assert wait_until(lambda: len(eye.readings(0)) >= 12, clock=RealClock(), within=15.0), eye.trouble
+        return eye
+
+    yield start
+    for state in made:
+        witness_fitting.stop(state, world)
+        assert wait_clean(witness_fitting, state, world) == []
+
+
+@pytest.mark.parametrize("raw", SPECS, ids=IDS)
+def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
+    injector = INJECTORS[raw["kind"]]
+    spec = injector.Spec.model_validate(raw)
+    before = snapshot(world, app)
+    state = injector.State.model_validate_json(injector.prepare(spec, aim).model_dump_json())  # as the ledger gives it back
+    assert snapshot(world, app) == before, "prepare must only read"
+    assert injector.undo_words(state)
+    assert all(answer.allowed for answer in world.cluster.may(injector.permissions(state)))
+    try:
+        if arm := getattr(injector, "arm", None):
+            arm(state, world)
+        dose = injector.dose(state)
+        eye = seen_by(dose)
+        readings = eye.readings(0) if eye else []
+        injector.start(state, world)
+        result = prove(
+            dose.model_copy(update={"within": 15.0}),
+            step="step",
+            fault=raw["kind"],
+            cluster=world.cluster,
+            witness=eye,
+            before=readings,
+            clock=RealClock(),
+            stop=threading.Event(),
+        )
+        assert result.proved, result
+    finally:
+        undo(injector, state, world)
+    undo(injector, state, world)  # repeatable
+    assert wait_clean(injector, state, world) == []
+    without_witness = {key: value for key, value in snapshot(world, app).items() if "witness" not in key[1]}
+    assert without_witness == before
+
+
+@pytest.mark.parametrize("raw", SPECS, ids=IDS)
+def test_undoing_what_was_never_done_is_harmless(raw, world, app, aim):
+    injector = INJECTORS[raw["kind"]]
+    state = injector.prepare(injector.Spec.model_validate(raw), aim)
+    before = snapshot(world, app)
+    undo(injector, state, world)
+    assert wait_clean(injector, state, world) == []
+    assert snapshot(world, app) == before
+
+
+def test_what_somebody_else_changed_meanwhile_is_left_alone_and_told(world, app, aim):
+    injector = INJECTORS["scale-to-zero"]
+    state = injector.prepare(injector.Spec(kind="scale-to-zero", deployment="web"), aim)
+    injector.start(state, world)
+    world.cluster.patch("Deployment", "web", app, {"spec": {"replicas": 1}})
+    injector.stop(state, world)
+    assert world.cluster.get("Deployment", "web", app)["spec"]["replicas"] == 1
+    assert "somebody else" in injector.verify(state, world)[0]
+
+
+def test_an_idle_proxy_counts_and_leaves(world, app, aim):
+    fitting = FITTINGS["idle-proxy"]
+    before = snapshot(world, app)
+    state = fitting.prepare(fitting.Spec(service="web"), aim)
+    fitting.start(state, world)
+    assert fitting.traffic(state, world)["received"] >= 0
+    fitting.stop(state, world)
+    assert wait_clean(fitting, state, world) == []
+    assert snapshot(world, app) == before
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"kind": "pod-kill", "selector": {"app": "wbe"}, "count": 1}, "matches no pod"),
+        ({"kind": "pod-kill", "selector": {"app": "web"}, "percent": "0%"}, "nothing would be struck"),
+        ({"kind": "pod-kill", "selector": {"app": "web"}, "count": 3}, "only 2 match"),
+        ({"kind": "scale-to-zero", "deployment": "web", "to": 2}, "nothing"),
+        ({"kind": "scale-to-zero", "deployment": "wbe"}, "no deployment"),
+        ({"kind": "latency", "service": "wbe", "latency": "1s"}, "no service"),
+        ({"kind": "latency", "service": "web", "port": 81, "latency": "1s"}, "no port 81"),
+        ({"kind": "vendor-outage", "service": "web", "mode": "refuse", "tls_secret": "nope"}, "no secret"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_touched(raw, words, world, app, aim):
+    injector = INJECTORS[raw["kind"]]
+    before = snapshot(world, app)
+    with pytest.raises(BadInput, match=words):
+        injector.prepare(injector.Spec.model_validate(raw), aim)
+    assert snapshot(world, app) == before
