@@ -10,7 +10,8 @@ GamedayError                70  our own crash, nothing left behind
     │   ├── Conflict            it changed meanwhile, or exists already
     │   ├── Forbidden           we may not do this
     │   └── Refused             the server understood and declined (a PodDisruptionBudget)
-    └── ProxyError              a Toxiproxy said no, or said nothing
+    ├── ProxyError              a Toxiproxy said no, or said nothing
+    └── DockerError             the Docker daemon said no, or said nothing
 """
 
 from collections.abc import Iterable
@@ -100,3 +101,11 @@ class Refused(ClusterError):
 
 class ProxyError(NotReady):
     """A Toxiproxy refused, failed or did not answer in time."""
+
+
+class DockerError(NotReady):
+    """The Docker daemon refused, failed or did not answer in time. `status` is the HTTP status, 0 = no answer."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
