@@ -64,9 +64,9 @@ def _service(data: ReportData) -> str:
 
 
 def _trouble(data: ReportData) -> str:
-    """The story's trouble in a clause: "while payments was struck by vendor-outage"."""
-    struck = [f"{c.fault}{' at ' + c.dependency if c.dependency else ''}" for c in data.faults]
-    return f" under {words.listing(list(dict.fromkeys(struck)), most=3)}" if struck else ""
+    """What was struck, in a clause: " during vendor outage at payments"."""
+    struck = [f"{c.fault.replace('-', ' ')}{' at ' + c.dependency if c.dependency else ''}" for c in data.faults]
+    return f" during {words.listing(list(dict.fromkeys(struck)), most=3)}" if struck else ""
 
 
 def _held(data: ReportData) -> str:

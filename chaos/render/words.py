@@ -144,7 +144,7 @@ def margin(row: Row) -> str:
         word = "point" if points == "1" else "points"
         return f"{points} {word} {'to spare' if gap >= 0 else 'short'}"
     if gap == 0:
-        return "at the limit"
+        return "at the limit" if row.limit else "none, as promised"
     if gap > 0:
         return f"{quantity(gap, row.unit)} to spare"
     times = f", {row.value / row.limit:.2g} times the limit" if row.limit > 0 and row.value / row.limit >= 1.5 else ""
