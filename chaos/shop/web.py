@@ -84,7 +84,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A client that went away, or a failed TLS handshake, is nothing to report; the rest is."""
-        LOG.debug("connection from %s ended early", client_address, exc_info=True)
+        LOG.info("connection from %s ended early", client_address, exc_info=True)
 
     def answer(self, request: Request) -> Answer:
         """Health first, then the routes; a mistake of the caller is 400, one of ours 500."""
@@ -100,7 +100,11 @@ class Server(ThreadingHTTPServer):
         try:
             return route(request)
         except (ValueError, KeyError, TypeError) as error:
+            LOG.warning("%s %s: bad request: %s", request.method, request.path, error)
             return Answer(400, {"error": f"bad request: {error}"})
+        except Exception:
+            LOG.exception("%s %s", request.method, request.path)
+            return Answer(500, {"error": "our own mistake; it is in the log"})
 
     def _route(self, request: Request) -> tuple[Route | None, Request]:
         if route := self.routes.get(f"{request.method} {request.path}"):
@@ -139,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         for key, value in answer.headers.items():
             self.send_header(key, value)
-        if self.server.draining:
+        if self.server.draining or self.close_connection:  # as the client asked for; it must not use the connection again
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(payload)

@@ -26,6 +26,20 @@ def test_a_draining_service_answers_asks_for_no_more_and_ends(shop):
     assert customer.request("GET", "/healthz/ready").status == 503
 
 
+def test_a_client_that_wants_its_connection_closed_is_told_that_it_will_be(shop):
+    customer = shop.start("inventory").peer("inventory")
+    assert "Connection" not in customer.request("GET", "/healthz").headers
+    assert customer.request("GET", "/healthz", headers={"Connection": "close"}).headers["Connection"] == "close"
+
+
+def test_a_mistake_of_ours_is_500_and_not_a_broken_connection(shop):
+    def broken(request):
+        raise RuntimeError("a mistake")
+
+    shop.start("inventory").servers["inventory"].routes = {"GET /catalogue": broken}
+    assert shop.peer("inventory").request("GET", "/catalogue").status == 500
+
+
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/stock/nothing", 404)])
 def test_what_is_not_there_is_404(shop, path, status):
     assert shop.start("inventory").peer("inventory").request("GET", path).status == status
