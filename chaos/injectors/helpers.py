@@ -1,13 +1,14 @@
 """Helper pods of ours: one standard-library program from a ConfigMap on a public Python image, without any rights."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import ClusterError, Conflict, NotFound, NotReady
-from chaos.injectors.base import FaultState, LABEL_RUN, LABEL_STEP, own_labels
+from chaos.injectors.base import LABEL_RUN, LABEL_STEP, FaultState, own_labels
 from chaos.probes.pods_ready import is_ready
 
 READY_WITHIN = 60.0  # an image may have to be pulled first
@@ -22,10 +23,8 @@ def name_for(what: str, run: str, step: str = "") -> str:
 
 def make(cluster: Cluster, obj: Obj) -> None:
     """Create it; one of that name from an earlier try of the same run is as good."""
-    try:
+    with suppress(Conflict):
         cluster.create(obj)
-    except Conflict:
-        pass
 
 
 def program_map(state: FaultState, name: str, program: Path) -> Obj:
@@ -33,7 +32,7 @@ def program_map(state: FaultState, name: str, program: Path) -> Obj:
     return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": {"program.py": program.read_text()}}
 
 
-def program_pod(
+def program_pod(  # noqa: PLR0913 - all by name
     state: FaultState, name: str, *, image: str, program: str, port: int, env: dict[str, str], secret: str = ""
 ) -> Obj:
     """A pod that runs `/gameday/program.py`; it may do nothing in the cluster and ends by itself."""
@@ -86,11 +85,12 @@ def await_ready(cluster: Cluster, namespace: str, pod: str) -> Obj:
         return is_ready(seen)
 
     if not wait_until(ready, clock=RealClock(), within=READY_WITHIN, every=0.1):
-        raise NotReady(f"pod {pod} did not become ready within {READY_WITHIN:.0f} s: {_waiting_for(seen)}")
+        raise NotReady(f"pod {pod} did not become ready within {READY_WITHIN:.0f} s: {waiting_for(seen)}")
     return seen
 
 
-def _waiting_for(pod: Obj) -> str:
+def waiting_for(pod: Obj) -> str:
+    """Why a pod is not ready, as far as it says."""
     status = pod.get("status", {})
     waiting = [c.get("state", {}).get("waiting", {}) for c in status.get("containerStatuses") or []]
     reasons = [f"{each.get('reason', '')} {each.get('message', '')}".strip() for each in waiting if each]

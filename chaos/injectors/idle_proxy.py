@@ -2,39 +2,28 @@
 
 from typing import Literal
 
-from chaos.clients.world import World
 from chaos.injectors import in_path
-from chaos.injectors.base import Aim, FaultSpec, Privilege
-from chaos.injectors.in_path import PathState, permissions, traffic, undo_words, verify
-from chaos.model.base import Name
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.in_path import PathSpec, PathState
 from chaos.model.dose import Dose
 
 PRIVILEGE: Privilege = "api"
 
 
-class IdleProxy(FaultSpec):
+class IdleProxy(PathSpec):
     """Which Service to count at."""
 
     kind: Literal["idle-proxy"] = "idle-proxy"
-    service: Name
-    port: int | None = None
 
 
 Spec = IdleProxy
 State = PathState
-__all__ = ["permissions", "traffic", "undo_words", "verify"]
+start, stop, verify = in_path.arm, in_path.disarm, in_path.verify
+permissions, undo_words, traffic = in_path.permissions, in_path.undo_words, in_path.traffic
 
 
 def prepare(spec: IdleProxy, aim: Aim) -> PathState:
-    return in_path.prepare(spec.service, spec.port, aim)
-
-
-def start(state: PathState, world: World) -> None:
-    in_path.arm(state, world)
-
-
-def stop(state: PathState, world: World) -> None:
-    in_path.disarm(state, world)
+    return PathState(**in_path.prepare(spec, aim))
 
 
 def dose(state: PathState) -> Dose:

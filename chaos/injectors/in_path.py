@@ -1,22 +1,48 @@
 """Puts an idle Toxiproxy into the path of a Service before load starts, and takes it out again.
 
-Arm: a twin Service keeps the original selector; a proxy pod forwards to the twin; one patch of the Service's selector
-points it at the proxy. Disarm: one patch back, wait until no endpoint is the proxy, delete both. Everything follows from
-the State, so that any process can disarm at any instant, twice, or without arm.
+Arm: a twin Service keeps the original selector; a proxy forwards to the twin; one patch of the Service's selector points
+it at the proxy. Disarm: one patch back, wait until no endpoint is the proxy, let it drain, delete both. Everything follows
+from the State, so that any process can disarm at any instant, twice, or without arm.
+
+Two faults of one run on one Service share the proxy: names follow from run and Service, whoever arms first makes the
+objects and deletes them, and the engine withdraws all faults of a run together. A second run is refused.
 """
+
+from typing import Any, Literal
 
 from chaos.clients.world import Obj, ToxiproxyAdmin, World
 from chaos.clock import RealClock, wait_until
-from chaos.errors import BadInput, NotFound, NotReady
-from chaos.injectors import helpers
-from chaos.injectors.base import Aim, FaultState, own_labels
-from chaos.injectors.targets import target_of
+from chaos.errors import BadInput, Conflict, NotFound, NotReady
+from chaos.injectors import helpers, path_objects
+from chaos.injectors.base import Aim, FaultSpec, FaultState
+from chaos.injectors.path_limits import ADMIN_PORT, refuse_admin_port, refuse_shut_out, refuse_unfit
+from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
+from chaos.injectors.renewing import refuse_to_roll, roll
+from chaos.injectors.targets import refuse_protected, target_of
+from chaos.model.base import Name
 from chaos.model.dose import Route
 from chaos.model.run import Permission
+from chaos.probes.pods_ready import is_ready
 
-ADMIN_PORT = 8474
 PROXY_LABEL = "gameday.dev/proxy"
 _SETTLE = 10.0  # seconds for endpoints to follow a selector
+_DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
+_HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
+_SMALLEST_CALL = 40  # bytes; no HTTP request is smaller in practice
+
+
+class PathSpec(FaultSpec):
+    """What every fault in the path of a Service says."""
+
+    service: Name
+    """The Service whose callers feel it."""
+    port: int | None = None
+    """Which of its ports; default: the only one."""
+    renew: Literal["wait", "roll-target"] = "wait"
+    """How connections that stood before the proxy come to lead through it: by and by, within the warm-up, or by restarting
+    the target's pods one by one when the proxy is in place."""
+    path: str | None = None
+    """What the witness asks for to see the dose; default: the path of the pods' own readiness probe."""
 
 
 class PathState(FaultState):
@@ -25,110 +51,89 @@ class PathState(FaultState):
     service: str
     service_uid: str
     selector: dict[str, str]  # before
+    publish_not_ready: bool = False
     port: int
-    scheme: str = "http"
-    ports: list[dict[str, int | str]]  # name, port, target (the number that the pods listen on)
-    proxy: str  # name of the pod
+    scheme: Literal["http", "https", "tcp"] = "http"
+    path: str = "/"
+    ports: list[dict[str, Any]]  # the Service's ports with `target`, the number that pods listen on, and `targetName`
+    proxy: str  # name of the Deployment, and value of its label
     twin: str  # name of the Service
     image: str
+    renew: str = "wait"
 
     @property
     def proxy_selector(self) -> dict[str, str]:
         return {PROXY_LABEL: self.proxy}
 
 
-def prepare(service: str, port: int | None, aim: Aim, *, https: bool = False) -> PathState:
-    """Reads the Service; refuses, with the reason, what a proxy cannot stand before."""
+def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
+    """The fields of a PathState. Refuses, with the reason, what a proxy cannot stand before."""
+    refuse_protected(aim.namespace)
     cluster = aim.world.cluster
     try:
-        found = cluster.get("Service", service, aim.namespace)
+        found = cluster.get("Service", spec.service, aim.namespace)
     except NotFound:
-        raise BadInput(f"there is no service {service} in namespace {aim.namespace}") from None
-    refuse_unfit(found)
-    numbers = _target_ports(aim, found)
-    return PathState(
-        namespace=aim.namespace,
-        run=aim.run,
-        step=aim.step,
-        targets=[target_of(found, "Service")],
-        service=service,
-        service_uid=found["metadata"]["uid"],
-        selector=found["spec"]["selector"],
-        port=_chosen_port(found, port),
-        scheme="https" if https else _scheme(found, _chosen_port(found, port)),
-        ports=numbers,
-        proxy=helpers.name_for("proxy", aim.run, service),
-        twin=helpers.name_for("twin", aim.run, service),
-        image=aim.images["toxiproxy"],
-    )
-
-
-def refuse_unfit(service: Obj) -> None:
-    spec, name = service["spec"], service["metadata"]["name"]
-    if spec.get("type") == "ExternalName":
-        raise BadInput(f"service {name} is an ExternalName: there is no address that a proxy could stand behind")
-    if spec.get("clusterIP") == "None":
-        raise BadInput(f"service {name} is headless: its clients find pods by themselves and would bypass a proxy")
-    if not spec.get("selector"):
-        raise BadInput(f"service {name} has no selector that could be pointed at a proxy")
-    if any(port.get("protocol", "TCP") != "TCP" for port in spec["ports"]):
-        raise BadInput(f"service {name} has a port that is not TCP; Toxiproxy forwards TCP only")
-
-
-def _chosen_port(service: Obj, port: int | None) -> int:
-    known = [each["port"] for each in service["spec"]["ports"]]
-    if port is not None and port not in known:
-        raise BadInput(f"service {service['metadata']['name']} has no port {port}; it has {', '.join(map(str, known))}")
-    if port is None and len(known) > 1:
-        raise BadInput(f"service {service['metadata']['name']} has several ports ({', '.join(map(str, known))}): say which")
-    return port if port is not None else int(known[0])
-
-
-def _scheme(service: Obj, port: int) -> str:
-    entry = next(each for each in service["spec"]["ports"] if each["port"] == port)
-    said = f"{entry.get('appProtocol', '')} {entry.get('name', '')}".lower()
-    if "https" in said or "tls" in said or port in (443, 8443):
-        return "https"
-    return "http" if "http" in said or port in (80, 8080) else "tcp"
-
-
-def _target_ports(aim: Aim, service: Obj) -> list[dict[str, int | str]]:
-    """The numbers behind the Service's ports: a named target port is resolved by its endpoints."""
-    name = service["metadata"]["name"]
-    slices = aim.world.cluster.find("EndpointSlice", aim.namespace, labels={"kubernetes.io/service-name": name})
-    by_name = {port.get("name") or "": port["port"] for each in slices for port in each.get("ports") or []}
-    found: list[dict[str, int | str]] = []
-    for port in service["spec"]["ports"]:
-        target = port.get("targetPort", port["port"])
-        number = by_name.get(port.get("name") or "", target)
-        if not isinstance(number, int):
-            raise BadInput(f"service {name}: no endpoint says which number port {target} has; are its pods ready?")
-        found.append({"name": port.get("name") or "", "port": port["port"], "target": number, "named": str(target)})
-    return found
+        raise BadInput(f"there is no service {spec.service} in namespace {aim.namespace}") from None
+    refuse_unfit(found, PROXY_LABEL)
+    selector, proxy = found["spec"]["selector"], helpers.name_for("proxy", aim.run, spec.service)
+    pods = cluster.find("Pod", aim.namespace, labels=selector)
+    ports = [with_target(port, pods, spec.service) for port in found["spec"]["ports"]]
+    numbers = [port["target"] for port in ports]
+    refuse_admin_port(spec.service, numbers)
+    target = pods[0]["metadata"].get("labels") or {} if pods else selector
+    policies = cluster.find("NetworkPolicy", aim.namespace)
+    refuse_shut_out(policies, target=target, proxy={PROXY_LABEL: proxy}, ports=numbers)
+    if spec.renew == "roll-target":
+        refuse_to_roll(cluster, pods, spec.service, aim.caps)
+    port = chosen_port(spec.service, spec.port, ports)
+    probe = readiness(pods, port)
+    return {
+        "namespace": aim.namespace,
+        "run": aim.run,
+        "step": aim.step,
+        "targets": [target_of(found, "Service")],
+        "service": spec.service,
+        "service_uid": found["metadata"]["uid"],
+        "selector": selector,
+        "publish_not_ready": bool(found["spec"].get("publishNotReadyAddresses")),
+        "port": port["port"],
+        "scheme": "https" if https else scheme_of(port, probe),
+        "path": spec.path or probe.get("path") or "/",
+        "ports": ports,
+        "proxy": proxy,
+        "twin": helpers.name_for("twin", aim.run, spec.service),
+        "image": aim.images["toxiproxy"],
+        "renew": spec.renew,
+    }
 
 
 def permissions(state: PathState) -> list[Permission]:
+    """Every right to arm, strike, undo and disarm."""
     space = state.namespace
-    wanted = [
-        Permission(verb="patch", resource="services", namespace=space, name=state.service),
-        Permission(verb="create", resource="services", namespace=space),
-        Permission(verb="create", resource="pods", namespace=space),
-        *[Permission(verb=verb, resource="pods", subresource="proxy", namespace=space) for verb in ("get", "create", "delete")],
-    ]
-    undo = [
-        Permission(verb=verb, resource=kind, namespace=space, use="undo")
+    kinds = (("services", ""), ("configmaps", ""), ("deployments", "apps"))
+    wanted = [Permission(verb="create", resource=kind, group=group, namespace=space) for kind, group in kinds]
+    wanted += [
+        Permission(verb=verb, resource=kind, group=group, namespace=space, use="undo")
+        for kind, group in kinds
         for verb in ("get", "delete")
-        for kind in ("services", "pods")
     ]
-    return [
-        *wanted,
-        *undo,
-        Permission(verb="list", resource="endpointslices", group="discovery.k8s.io", namespace=space, use="observe"),
+    for use in ("inject", "undo"):
+        wanted.append(Permission(verb="patch", resource="services", namespace=space, name=state.service, use=use))
+        wanted += [
+            Permission(verb=verb, resource="pods", subresource="proxy", namespace=space, use=use)
+            for verb in ("get", "create", "patch", "delete")
+        ]
+    if state.renew == "roll-target":
+        wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
+    observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
+    return wanted + [
+        Permission(verb="list", resource=kind, group=group, namespace=space, use="observe") for kind, group in observed
     ]
 
 
 def undo_words(state: PathState) -> str:
-    return f"point service/{state.service} back at {_words(state.selector)}, delete pod/{state.proxy} and service/{state.twin}"
+    back = f"point service/{state.service} back at {_words(state.selector)}"
+    return f"{back}, delete deployment/{state.proxy}, its config map and service/{state.twin}"
 
 
 def _words(selector: dict[str, str]) -> str:
@@ -138,169 +143,160 @@ def _words(selector: dict[str, str]) -> str:
 # -- arm and disarm ----------------------------------------------------------------------------------------------------
 
 
+def make_twin(state: PathState, world: World) -> None:
+    helpers.make(world.cluster, path_objects.twin(state))
+
+
 def arm(state: PathState, world: World) -> None:
     cluster = world.cluster
-    helpers.make(cluster, _twin(state))
-    helpers.make(cluster, _pod(state))
-    pod = helpers.await_ready(cluster, state.namespace, state.proxy)
+    make_twin(state, world)
     upstream = twin_address(state, world)
+    helpers.make(cluster, path_objects.config(state, upstream))
+    helpers.make(cluster, path_objects.deployment(state))
+    address = str(await_proxy(state, world)["status"]["podIP"])
     admin = admin_of(state, world)
-    for port in state.ports:
-        admin.create(
-            f"port-{port['port']}", listen=f"{pod['status']['podIP']}:{port['target']}", upstream=f"{upstream}:{port['port']}"
-        )
+    for proxy in path_objects.proxies(state, upstream):
+        listen = path_objects.joined(address, proxy["listen"].rpartition(":")[2])
+        admin.create(proxy["name"], listen=listen, upstream=proxy["upstream"])
     _select(state, world, state.selector, state.proxy_selector)
-    if not wait_until(lambda: _proxied(state, world, pod["status"]["podIP"]), clock=RealClock(), within=_SETTLE, every=0.1):
+    if not wait_until(lambda: _endpoints(state, world) == [address], clock=RealClock(), within=_SETTLE):
         raise NotReady(f"service/{state.service} does not lead to the proxy after {_SETTLE:.0f} s")
+    if state.renew == "roll-target":
+        roll(world.cluster, state.namespace, state.selector)
 
 
 def disarm(state: PathState, world: World) -> None:
     try:
         service = world.cluster.get("Service", state.service, state.namespace)
     except NotFound:
-        service = None
+        service = {}
     if service and service["metadata"]["uid"] == state.service_uid and service["spec"].get("selector") == state.proxy_selector:
+        ours = [pod["status"].get("podIP") for pod in proxy_pods(state, world)]
         _select(state, world, state.proxy_selector, state.selector)
-        address = _proxy_address(state, world)
-        wait_until(lambda: not _proxied(state, world, address), clock=RealClock(), within=_SETTLE, every=0.1)
-    helpers.remove(world, state, *_objects(state))
+        wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
+        wait_until(lambda: False, clock=RealClock(), within=_DRAIN)
+    helpers.remove(world, state, *objects(state))
 
 
 def verify(state: PathState, world: World) -> list[str]:
-    left = helpers.left_of(world, state, *_objects(state))
+    left = helpers.left_of(world, state, *objects(state))
+    left += [f"pod/{pod['metadata']['name']} in {state.namespace} is still there" for pod in proxy_pods(state, world)]
     try:
         service = world.cluster.get("Service", state.service, state.namespace)
     except NotFound:
         return left  # gone by another hand: nothing of ours is in it
     selector = service["spec"].get("selector") or {}
-    if service["metadata"]["uid"] == state.service_uid and selector != state.selector:
-        whose = (
-            "still leads to our proxy"
-            if selector == state.proxy_selector
-            else "was changed by somebody else meanwhile; we leave it"
-        )
-        left.append(f"service/{state.service} selects {_words(selector)}, was {_words(state.selector)}: it {whose}")
+    if selector == state.proxy_selector:
+        left.append(f"service/{state.service} still leads to our proxy; before, it selected {_words(state.selector)}")
+    elif service["metadata"]["uid"] == state.service_uid and selector != state.selector:
+        changed = f"somebody else made service/{state.service} select {_words(selector) or 'nothing'} meanwhile"
+        left.append(f"{changed}, so it was left alone; before, it selected {_words(state.selector)}")
     return left
 
 
 def _select(state: PathState, world: World, old: dict[str, str], new: dict[str, str]) -> None:
-    """One patch, only if it still is that Service with that selector; done already is success."""
+    """One patch, only if it still is that Service with that selector, else Conflict; done already is success."""
     current = world.cluster.get("Service", state.service, state.namespace)
     if current["spec"].get("selector") == new:
         return
-    patch = [
+    if current["metadata"]["uid"] != state.service_uid or current["spec"].get("selector") != old:
+        raise Conflict(f"service/{state.service} was changed by somebody else meanwhile: it is not touched", status=409)
+    patch: list[Obj] = [
         {"op": "test", "path": "/metadata/uid", "value": state.service_uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": current["metadata"]["resourceVersion"]},
         {"op": "test", "path": "/spec/selector", "value": old},
         {"op": "replace", "path": "/spec/selector", "value": new},
     ]
     world.cluster.patch("Service", state.service, state.namespace, patch, how="json")
 
 
-def _twin(state: PathState) -> Obj:
-    ports = [
-        {"name": port["name"] or f"port-{port['port']}", "port": port["port"], "targetPort": port["target"]}
-        for port in state.ports
-    ]
-    meta = {"name": state.twin, "namespace": state.namespace, "labels": own_labels(state)}
-    return {"kind": "Service", "apiVersion": "v1", "metadata": meta, "spec": {"selector": state.selector, "ports": ports}}
-
-
-def _pod(state: PathState) -> Obj:
-    ports = [{"containerPort": port["target"], **_port_name(str(port["named"]))} for port in state.ports]
-    container = {
-        "name": "toxiproxy",
-        "image": state.image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["-host=0.0.0.0", f"-port={ADMIN_PORT}", "-proxy-metrics"],
-        "ports": [*ports, {"containerPort": ADMIN_PORT, "name": "admin"}],
-        "readinessProbe": {"httpGet": {"path": "/version", "port": ADMIN_PORT}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": state.proxy,
-            "namespace": state.namespace,
-            "labels": {**own_labels(state), **state.proxy_selector},
-        },
-        "spec": {
-            "restartPolicy": "Always",
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-        },
-    }
-
-
-def _port_name(named: str) -> dict[str, str]:
-    return {} if named.isdigit() else {"name": named}
-
-
-def _objects(state: PathState) -> tuple[tuple[str, str], ...]:
-    return (("Pod", state.proxy), ("Service", state.twin))
+def objects(state: PathState) -> tuple[tuple[str, str], ...]:
+    return (("Deployment", state.proxy), ("ConfigMap", state.proxy), ("Service", state.twin))
 
 
 # -- using it ----------------------------------------------------------------------------------------------------------
 
 
+def proxy_pods(state: PathState, world: World) -> list[Obj]:
+    """The pods of our proxy that live, ready ones first: none when it was never armed, or is gone."""
+    pods = world.cluster.find("Pod", state.namespace, labels=state.proxy_selector)
+    return sorted((pod for pod in pods if not pod["metadata"].get("deletionTimestamp")), key=is_ready, reverse=True)
+
+
+def await_proxy(state: PathState, world: World) -> Obj:
+    """The proxy's pod once it is ready; NotReady tells what it was waiting for."""
+    pods: list[Obj] = []
+
+    def decided() -> bool:
+        nonlocal pods
+        pods = proxy_pods(state, world)
+        return bool(pods) and (is_ready(pods[0]) or any(reason in helpers.waiting_for(pods[0]) for reason in _HOPELESS))
+
+    wait_until(decided, clock=RealClock(), within=helpers.READY_WITHIN)
+    if not pods or not is_ready(pods[0]):
+        why = helpers.waiting_for(pods[0]) if pods else "it has no pod"
+        raise NotReady(f"deployment/{state.proxy} did not become ready within {helpers.READY_WITHIN:.0f} s: {why}")
+    return pods[0]
+
+
 def admin_of(state: PathState, world: World) -> ToxiproxyAdmin:
-    return world.proxies.of_pod(state.namespace, state.proxy, ADMIN_PORT)
+    pods = proxy_pods(state, world)
+    if not pods:
+        raise NotReady(f"deployment/{state.proxy} has no pod: there is no proxy before service/{state.service}")
+    return world.proxies.of_pod(state.namespace, pods[0]["metadata"]["name"], ADMIN_PORT)
 
 
 def proxy_name(state: PathState) -> str:
     """The name, in Toxiproxy, of the proxy for the port that the fault is about."""
-    return f"port-{state.port}"
+    return f"port-{next(port['target'] for port in state.ports if port['port'] == state.port)}"
 
 
 def twin_address(state: PathState, world: World) -> str:
     return str(world.cluster.get("Service", state.twin, state.namespace)["spec"]["clusterIP"])
 
 
+def twin_upstream(state: PathState, world: World) -> str:
+    """Where the proxy of our port leads while nothing is struck."""
+    upstreams = {each["name"]: each["upstream"] for each in path_objects.proxies(state, twin_address(state, world))}
+    return upstreams[proxy_name(state)]
+
+
 def is_there(state: PathState, world: World) -> bool:
-    """Whether the proxy pod exists: without it there is nothing to undo in it."""
-    try:
-        world.cluster.get("Pod", state.proxy, state.namespace)
-    except NotFound:
-        return False
-    return True
+    """Whether a proxy pod lives: without one there is nothing to undo in it."""
+    return bool(proxy_pods(state, world))
 
 
 def traffic(state: PathState, world: World) -> dict[str, float]:
-    """Bytes that passed the proxy since it was armed."""
+    """Bytes that passed the proxy since it was armed: `received` from callers, `sent` to them."""
     return admin_of(state, world).traffic().get(proxy_name(state), {"received": 0.0, "sent": 0.0})
 
 
-def route_to(state: PathState, path: str) -> Route:
-    return Route(
-        name=state.service, host=state.service, port=state.port, scheme=state.scheme, path=path, server_name=_tls_name(state)
-    )
+def bypass_share(first: dict[str, float], last: dict[str, float], *, calls: float) -> float:
+    """The least share of `calls` to the Service that did not pass the proxy between two readings of `traffic`.
+
+    A lower bound, by the smallest size that a call can have. A real Toxiproxy counts a connection's bytes when it ends: it
+    says something only where connections come and go.
+    """
+    passed = max(0.0, last["received"] - first["received"]) / _SMALLEST_CALL
+    return max(0.0, 1.0 - passed / calls) if calls > 0 else 0.0
 
 
-def control_route(state: PathState, path: str) -> Route:
+def route_to(state: PathState) -> Route:
+    return _route(state, state.service)
+
+
+def control_route(state: PathState) -> Route:
     """The twin: the same pods past the proxy. It must stay healthy, or the fault hits more than it says."""
-    return Route(
-        name=state.twin, host=state.twin, port=state.port, scheme=state.scheme, path=path, server_name=_tls_name(state)
-    )
+    return _route(state, state.twin)
 
 
-def _tls_name(state: PathState) -> str:
-    return state.service if state.scheme == "https" else ""
+def _route(state: PathState, host: str) -> Route:
+    tls_name = state.service if state.scheme == "https" else ""
+    return Route(name=host, host=host, port=state.port, scheme=state.scheme, path=state.path, server_name=tls_name)
 
 
-def _proxy_address(state: PathState, world: World) -> str:
-    try:
-        return str(world.cluster.get("Pod", state.proxy, state.namespace).get("status", {}).get("podIP", ""))
-    except NotFound:
-        return ""
-
-
-def _proxied(state: PathState, world: World, address: str) -> bool:
-    """Whether the Service's ready endpoints are the proxy, and nothing else."""
+def _endpoints(state: PathState, world: World) -> list[str]:
+    """The addresses of the Service's ready endpoints."""
     slices = world.cluster.find("EndpointSlice", state.namespace, labels={"kubernetes.io/service-name": state.service})
-    ready = [
-        a for each in slices for end in each.get("endpoints") or [] if end["conditions"].get("ready") for a in end["addresses"]
-    ]
-    return bool(address) and ready == [address]
+    ends = [end for each in slices for end in each.get("endpoints") or []]
+    return [address for end in ends if end.get("conditions", {}).get("ready") for address in end["addresses"]]

@@ -9,24 +9,21 @@ from pydantic import model_validator
 
 from chaos.clients.world import World
 from chaos.injectors import in_path
-from chaos.injectors.base import Aim, FaultSpec, Privilege
-from chaos.injectors.in_path import PathState, arm, disarm, traffic, undo_words, verify
-from chaos.model.base import Name
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.in_path import PathSpec, PathState
+from chaos.model.base import Record
 from chaos.model.dose import Dose, Expectation
-from chaos.model.run import Permission
 from chaos.model.units import Duration, Percent, Size, format_bytes, format_duration
 
 PRIVILEGE: Privilege = "api"
-_PREFIX = "gameday-"
 _MOST = 0.8  # of the promised latency must be seen: jitter and the clock take their part
+_SMALLEST_ANSWER = 120  # bytes: what even an empty HTTP answer has; a wide line cannot be told from none by it
 
 
-class Latency(FaultSpec):
+class Latency(PathSpec):
     """Calls to a Service take longer, or break off, while it is healthy itself."""
 
     kind: Literal["latency"]
-    service: Name
-    port: int | None = None
     latency: Duration | None = None
     """Added to each answer."""
     jitter: Duration = 0.0
@@ -37,8 +34,6 @@ class Latency(FaultSpec):
     """Connections are reset so long after they were made."""
     toxicity: Percent = 1.0
     """Share of connections that feel it."""
-    path: str = "/"
-    """What the witness asks for to see the dose."""
 
     @model_validator(mode="after")
     def _something(self) -> "Latency":
@@ -48,86 +43,92 @@ class Latency(FaultSpec):
             raise ValueError("jitter needs latency")
         if self.latency is not None and self.jitter > self.latency:
             raise ValueError("jitter is larger than latency")
+        if self.bandwidth is not None and self.bandwidth < 1000:
+            raise ValueError(
+                "bandwidth below 1kB (a second) is not possible; a reset or a vendor-outage that is a black hole may be meant"
+            )
+        if not self.toxicity:
+            raise ValueError("toxicity of 0% would strike nothing")
         return self
 
 
-class State(PathState):
-    """The toxics to add, by name."""
+class LatencyToxic(Record):
+    """One toxic to add."""
 
-    toxics: dict[str, dict[str, object]]
-    toxicity: float
-    path: str
-    promised: float  # seconds added
-    resets: bool
-    slow_bytes: int
+    name: str
+    kind: str
+    attributes: dict[str, int]
+
+
+class State(PathState):
+    """The toxics to add; their names tell the step, so that two faults on one Service never touch each other's."""
+
+    toxics: list[LatencyToxic]
+    toxicity: float = 1.0
+    latency: float = 0.0  # seconds
+    bandwidth: int = 0  # bytes a second
+    resets: bool = False
 
 
 Spec = Latency
-__all__ = ["arm", "disarm", "traffic", "undo_words", "verify"]
+arm, disarm, verify = in_path.arm, in_path.disarm, in_path.verify
+permissions, undo_words, traffic = in_path.permissions, in_path.undo_words, in_path.traffic
 
 
 def prepare(spec: Latency, aim: Aim) -> State:
-    base = in_path.prepare(spec.service, spec.port, aim)
     return State(
-        **base.model_dump(),
-        toxics=_toxics(spec),
+        **in_path.prepare(spec, aim),
+        toxics=_toxics(spec, aim.step),
         toxicity=spec.toxicity,
-        path=spec.path,
-        promised=spec.latency or 0.0,
+        latency=spec.latency or 0.0,
+        bandwidth=spec.bandwidth or 0,
         resets=spec.reset is not None,
-        slow_bytes=spec.bandwidth or 0,
     )
 
 
-def _toxics(spec: Latency) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {}
+def _toxics(spec: Latency, step: str) -> list[LatencyToxic]:
+    """What is asked for, in Toxiproxy's units: milliseconds, and kilobytes a second."""
+    wanted: dict[str, dict[str, int]] = {}
     if spec.latency is not None:
-        attributes = {"latency": round(spec.latency * 1000), "jitter": round(spec.jitter * 1000)}
-        found[_PREFIX + "latency"] = {"kind": "latency", "attributes": attributes}
+        wanted["latency"] = {"latency": round(spec.latency * 1000), "jitter": round(spec.jitter * 1000)}
     if spec.bandwidth is not None:
-        found[_PREFIX + "bandwidth"] = {"kind": "bandwidth", "attributes": {"rate": max(1, spec.bandwidth // 1000)}}
+        wanted["bandwidth"] = {"rate": spec.bandwidth // 1000}
     if spec.reset is not None:
-        found[_PREFIX + "reset"] = {"kind": "reset_peer", "attributes": {"timeout": round(spec.reset * 1000)}}
-    return found
-
-
-def permissions(state: State) -> list[Permission]:
-    return in_path.permissions(state)
+        wanted["reset_peer"] = {"timeout": round(spec.reset * 1000)}
+    return [LatencyToxic(name=f"{step}-{kind}", kind=kind, attributes=attributes) for kind, attributes in wanted.items()]
 
 
 def start(state: State, world: World) -> None:
-    admin = in_path.admin_of(state, world)
-    for name, toxic in state.toxics.items():
+    admin, proxy = in_path.admin_of(state, world), in_path.proxy_name(state)
+    for toxic in state.toxics:
         admin.add_toxic(
-            in_path.proxy_name(state),
-            name,
-            kind=str(toxic["kind"]),
-            stream="downstream",
-            attributes=toxic["attributes"],  # type: ignore[arg-type] # written by `_toxics`
-            toxicity=state.toxicity,
+            proxy, toxic.name, kind=toxic.kind, stream="downstream", attributes=toxic.attributes, toxicity=state.toxicity
         )
 
 
 def stop(state: State, world: World) -> None:
     if not in_path.is_there(state, world):
         return
-    admin = in_path.admin_of(state, world)
-    for name in state.toxics:
-        admin.remove_toxic(in_path.proxy_name(state), name)
+    admin, proxy = in_path.admin_of(state, world), in_path.proxy_name(state)
+    for toxic in state.toxics:
+        admin.remove_toxic(proxy, toxic.name)
 
 
 def dose(state: State) -> Dose:
-    route = in_path.route_to(state, state.path)
-    share = 0.8 * state.toxicity
-    expect: list[Expectation] = []
-    words: list[str] = []
-    if state.promised:
-        expect.append(Expectation(what="route-slower", route=route, by=_MOST * state.promised * (state.toxicity == 1.0)))
-        words.append(f"{state.service} answers {format_duration(state.promised)} later, on held and new connections")
-    if state.resets:
-        expect.append(Expectation(what="route-fails", route=route, share=share))
-        words.append(f"connections to {state.service} are reset")
-    if not expect:
-        expect.append(Expectation(what="route-slower", route=route, by=0.0))
-        words.append(f"{state.service} answers at {format_bytes(state.slow_bytes)} a second at most")
-    return Dose(expect=expect, control=[in_path.control_route(state, state.path)], words=" and ".join(words))
+    """With a share of connections, new ones must show it now and then; the one held connection may be spared."""
+    route = in_path.route_to(state)
+    connections: list[Literal["held", "new"]] = ["held", "new"] if state.toxicity == 1.0 else ["new"]
+    whose = "on held and new connections" if state.toxicity == 1.0 else f"on {state.toxicity:.0%} of connections"
+    slower = state.latency + (_SMALLEST_ANSWER / state.bandwidth if state.bandwidth else 0.0)
+    if state.resets:  # what is cut off cannot be seen to be late as well
+        expect = Expectation(what="route-fails", route=route, connections=connections, share=0.8 * state.toxicity)
+        words = f"connections to {state.service} are reset"
+    else:
+        expect = Expectation(what="route-slower", route=route, connections=connections, by=_MOST * slower)
+        words = f"{state.service} answers {' '.join(_said(state))}"
+    return Dose(expect=[expect], control=[in_path.control_route(state)], words=f"{words}, {whose}")
+
+
+def _said(state: State) -> list[str]:
+    late = [f"{format_duration(state.latency)} later"] if state.latency else []
+    return late + ([f"at {format_bytes(state.bandwidth)} a second at most"] if state.bandwidth else [])

@@ -67,7 +67,8 @@ def _keep_caps(spec: ScaleToZero, before: int, caps: Caps) -> None:
     share = (before - spec.to) / before
     if not spec.to and not caps.last_replica:
         raise BadInput(
-            f"this would take the last replica of deployment/{spec.deployment}; raise caps.last_replica with a reason if that is meant"
+            f"this would take the last replica of deployment/{spec.deployment}; "
+            "raise caps.last_replica with a reason if that is meant"
         )
     if share > caps.max_share + 1e-9 and before > 1:
         raise BadInput(
@@ -126,7 +127,7 @@ def stop(state: State, world: World) -> None:
 
 
 def _scale(state: State, world: World, old: int, new: int) -> None:
-    patch = [
+    patch: list[Obj] = [
         {"op": "test", "path": "/metadata/uid", "value": state.uid},
         {"op": "test", "path": "/spec/replicas", "value": old},
         {"op": "replace", "path": "/spec/replicas", "value": new},

@@ -16,7 +16,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="toxiproxy-server", allow_abbrev=False)
     parser.add_argument("-host", "--host", default="localhost")
     parser.add_argument("-port", "--port", type=int, default=8474)
-    parser.add_argument("-config", "--config", default="")
+    parser.add_argument("-config", "--config", default=os.environ.get("GAMEDAY_PROXIES", ""))
     parser.add_argument("-seed", "--seed", type=int, help="taken, not used")
     parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true")
     parser.add_argument("-runtime-metrics", "--runtime-metrics", action="store_true", help="taken; there are none")

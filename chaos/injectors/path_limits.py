@@ -1,0 +1,102 @@
+"""Before which Services a proxy cannot stand, and why: told before anything is touched."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chaos.clients.world import Obj
+from chaos.errors import BadInput
+
+ADMIN_PORT = 8474
+
+
+def refuse_unfit(service: Obj, proxy_label: str) -> None:
+    """BadInput with the reason where a proxy in the path would be bypassed, could not forward, or stands already."""
+    spec, name = service["spec"], service["metadata"]["name"]
+    if spec.get("type") == "ExternalName":
+        raise BadInput(f"service {name} is an ExternalName: there is no address that a proxy could stand behind")
+    if spec.get("clusterIP") == "None":
+        raise BadInput(f"service {name} is headless: its clients find pods by themselves and would bypass a proxy")
+    if not spec.get("selector"):
+        raise BadInput(f"service {name} has no selector that could be pointed at a proxy")
+    if proxy_label in spec["selector"]:
+        whose = spec["selector"][proxy_label]
+        raise BadInput(f"service {name} leads to {whose}, the proxy of another run; first: gameday recover")
+    if any(port.get("protocol", "TCP") != "TCP" for port in spec["ports"]):
+        raise BadInput(f"service {name} has a port that is not TCP; Toxiproxy forwards TCP only")
+    if "Local" in (spec.get("internalTrafficPolicy"), spec.get("externalTrafficPolicy")):
+        raise BadInput(
+            f"service {name} sends traffic to pods of the same node only (Local): one proxy cannot stand on all nodes"
+        )
+
+
+def refuse_admin_port(service: str, numbers: Sequence[int]) -> None:
+    if ADMIN_PORT in numbers:
+        raise BadInput(f"service {service} leads to port {ADMIN_PORT}, which Toxiproxy needs for itself")
+
+
+def refuse_shut_out(
+    policies: Sequence[Obj], *, target: Mapping[str, str], proxy: Mapping[str, str], ports: Sequence[object]
+) -> None:
+    """BadInput when the NetworkPolicies would not let traffic pass a pod labelled `proxy` on its way to `target`."""
+    into_target = _isolating(policies, target, "Ingress")
+    if into_target and not _admitted(into_target, "ingress", "from", proxy, ports):
+        raise BadInput(f"network policy {_names(into_target)} admits named callers only: the proxy is shut out")
+    into_proxy = _isolating(policies, proxy, "Ingress")
+    if into_proxy and not _admitted(into_proxy, "ingress", "from", None, ports):
+        raise BadInput(f"network policy {_names(into_proxy)} also holds for the proxy's pod: its callers are shut out")
+    out_of_proxy = _isolating(policies, proxy, "Egress")
+    if out_of_proxy and not _admitted(out_of_proxy, "egress", "to", target, ports):
+        raise BadInput(f"network policy {_names(out_of_proxy)} also holds for the proxy's pod: it cannot reach the target")
+    for policy in policies:
+        callers = policy["spec"].get("podSelector") or {}
+        if "Egress" not in _types(policy) or _selects(callers, proxy) or _selects(callers, target):
+            continue
+        if _admitted([policy], "egress", "to", target, ports) and not _admitted([policy], "egress", "to", proxy, ports):
+            raise BadInput(f"network policy {_names([policy])} lets callers reach the target, but not the proxy before it")
+
+
+def _types(policy: Obj) -> list[str]:
+    spec = policy["spec"]
+    return list(spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])])
+
+
+def _isolating(policies: Sequence[Obj], pod: Mapping[str, str], way: str) -> list[Obj]:
+    """The policies by which a pod admits only what they name; policies add up."""
+    return [each for each in policies if way in _types(each) and _selects(each["spec"].get("podSelector") or {}, pod)]
+
+
+def _admitted(policies: Sequence[Obj], way: str, peers: str, pod: Mapping[str, str] | None, ports: Sequence[object]) -> bool:
+    """Whether one rule names this pod (None: anybody) as a peer, on all the ports."""
+    rules: list[dict[str, Any]] = [rule for policy in policies for rule in policy["spec"].get(way) or []]
+    return any(_names_peer(rule.get(peers), pod) and _names_ports(rule.get("ports"), ports) for rule in rules)
+
+
+def _names_peer(peers: Sequence[Obj] | None, pod: Mapping[str, str] | None) -> bool:
+    if not peers:
+        return True
+    own_namespace = [each["podSelector"] for each in peers if "podSelector" in each and "namespaceSelector" not in each]
+    return pod is not None and any(_selects(selector or {}, pod) for selector in own_namespace)
+
+
+def _names_ports(named: Sequence[Obj] | None, ports: Sequence[object]) -> bool:
+    return not named or {str(port) for port in ports} <= {str(each.get("port")) for each in named}
+
+
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector matches; an empty one matches all."""
+    equal = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return equal and all(_holds(each, labels) for each in selector.get("matchExpressions") or [])
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values") or []
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[expression["operator"]]
+
+
+def _names(policies: Sequence[Obj]) -> str:
+    return ", ".join(policy["metadata"]["name"] for policy in policies)
