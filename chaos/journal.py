@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from chaos.clock import Clock
 from chaos.errors import GamedayError
-from chaos.model.base import Record
+from chaos.model.base import Record, complete
 from chaos.model.events import KIND_OF, Event
 
 P = TypeVar("P", bound=Record)
@@ -23,6 +23,7 @@ class Journal:
     """One JSON line an event; safe from any thread; each line reaches the kernel before `add` returns."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
+        complete()  # threads begin to tell their events soon
         self._clock = clock
         self._lock = threading.Lock()
         self._seq = 0

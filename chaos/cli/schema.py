@@ -1,6 +1,8 @@
 """`gameday schema`: the JSON Schema of each file format, so that editors complete and check while people type."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def command(kind: str, write: Path | None) -> None:
 
 def generate() -> dict[str, str]:
     """File name -> schema, from the models: what `chaos/schema` must hold."""
+    os.environ["GAMEDAY_DESCRIBED"] = "yes"  # before any model is imported
     from chaos.catalogue.library import MODELS
 
     files = {}
@@ -50,12 +53,12 @@ def generate() -> dict[str, str]:
     return files
 
 
-def main() -> None:
-    """Write `chaos/schema` anew; `python -m chaos.cli.schema`, or `make schema`."""
-    FOLDER.mkdir(exist_ok=True)
+def main(folder: Path) -> None:
+    """Write the schemas anew: `python -m chaos.cli.schema`, or `make schema`."""
+    folder.mkdir(exist_ok=True)
     for name, text in generate().items():
-        (FOLDER / name).write_text(text)
+        (folder / name).write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
