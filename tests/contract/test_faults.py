@@ -9,6 +9,7 @@ from chaos.errors import BadInput
 from chaos.injectors import witness as witness_fitting
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.probes.dose import prove, routes_of
+from chaos.probes.pods_ready import is_ready
 from chaos.probes.witness import Witness
 
 SPECS = [
@@ -48,6 +49,10 @@ def snapshot(world, namespace):
                 continue
             found[(kind, obj["metadata"]["name"])] = (obj["metadata"]["uid"], obj.get("spec"), obj.get("data"))
     return found
+
+
+def ready_pods(world, namespace):
+    return [pod for pod in world.cluster.find("Pod", namespace, labels={"app": "web"}) if is_ready(pod)]
 
 
 def undo(injector, state, world):
@@ -142,6 +147,8 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone_and_told(world, app,
     injector.stop(state, world)
     assert world.cluster.get("Deployment", "web", app)["spec"]["replicas"] == 1
     assert "somebody else" in injector.verify(state, world)[0]
+    world.cluster.patch("Deployment", "web", app, {"spec": {"replicas": 2}})
+    assert wait_until(lambda: len(ready_pods(world, app)) == 2, clock=RealClock(), within=60.0)
 
 
 def test_an_idle_proxy_counts_and_leaves(world, app, aim):

@@ -1,0 +1,101 @@
+"""A runner that is killed, or told to stop, leaves nothing behind."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from chaos.clock import RealClock, wait_until
+from chaos.ledger import read
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "payments-dark-on-the-busiest-day.yaml"
+CLOCK = RealClock()
+
+
+def traces(cluster):
+    """All that a run could leave in the namespace."""
+    found = [
+        f"{kind}/{obj['metadata']['name']}"
+        for kind in ("Pod", "Service", "ConfigMap")
+        for obj in cluster.find(kind, "shop", labels="app.kubernetes.io/managed-by=gameday")
+    ]
+    selector = cluster.get("Service", "payments", "shop")["spec"]["selector"]
+    return found + ([] if selector == {"app": "payments"} else [f"payments selects {selector}"])
+
+
+def struck(state):
+    """The ledger of the run under way, once its fault is in effect."""
+    for path in (state / "ledgers").glob("*.ledger"):
+        contents = read(path)
+        if contents and any(entry.edge == "applied" for entry in contents.entries):
+            return contents
+    return None
+
+
+def await_strike(state):
+    found = []
+
+    def is_struck():
+        found[:] = [contents] if (contents := struck(state)) else []
+        return bool(found)
+
+    assert wait_until(is_struck, clock=CLOCK, within=40.0)
+    return found[0]
+
+
+def processes(text):
+    """Pids of live processes whose command line holds `text`."""
+    pids = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if text in line:
+            pids.append(int(folder.name))
+    return pids
+
+
+def test_sigkill_in_mid_fault_is_put_back_by_the_watchdog(gameday, shop, state, tmp_path):
+    runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
+    contents = await_strike(state)
+    assert traces(shop)
+    runner.kill()
+    assert wait_until(lambda: not traces(shop), clock=CLOCK, within=10.0), traces(shop)
+    assert wait_until(lambda: not contents.path.exists(), clock=CLOCK, within=5.0)
+    assert wait_until(lambda: not processes("locust"), clock=CLOCK, within=5.0), "load outlived the run"
+
+
+def test_with_the_watchdog_killed_too_recover_puts_it_back_from_another_folder(gameday, shop, state, tmp_path):
+    runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
+    contents = await_strike(state)
+    for pid in processes(f"chaos.engine.watchdog {contents.path}"):
+        os.kill(pid, signal.SIGKILL)
+    runner.kill()
+    runner.wait()
+    assert traces(shop), "nobody is there to put it back"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    refused = gameday("run", SCENARIO, "--on", "sandbox", cwd=elsewhere)
+    assert refused.wait(timeout=30) == 5, "a run must refuse to start on what another left behind"
+    recovery = gameday("recover", cwd=elsewhere)
+    output, _ = recovery.communicate(timeout=60)
+    assert recovery.returncode == 0, output
+    assert traces(shop) == []
+    assert not contents.path.exists()
+    assert gameday("recover", cwd=elsewhere).wait(timeout=30) == 0, "a second time there is nothing to do"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_undoes_and_verifies_before_the_run_ends(number, gameday, shop, state, tmp_path):
+    runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
+    await_strike(state)
+    runner.send_signal(number)
+    runner.send_signal(signal.SIGTERM)  # a second one changes nothing
+    output, _ = runner.communicate(timeout=60)
+    assert traces(shop) == [], output
+    assert runner.returncode in (1, 3), output
+    assert struck(state) is None
+    assert not processes("locust")
