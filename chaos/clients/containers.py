@@ -63,7 +63,7 @@ class KindNodes:
     def close(self) -> None:
         """Give the connections to Docker back."""
         if "_client" in self.__dict__:
-            self._client.close()  # type: ignore[no-untyped-call]
+            self._client.close()
 
     def nodes(self) -> list[dict[str, Any]]:
         """The node containers by name: name, id, role, state (running, paused, exited), addresses by network."""

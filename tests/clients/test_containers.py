@@ -1,5 +1,6 @@
 """Docker nodes: a small daemon with Docker's own manners, and (marker `cluster`) one worker of the real kind cluster."""
 
+import gc
 import os
 
 import pytest
@@ -8,6 +9,15 @@ from docker.errors import APIError, NotFound
 from chaos.clients.containers import LABEL_CLUSTER, LABEL_ROLE, KindNodes
 from chaos.clock import RealClock, wait_until
 from chaos.errors import DockerError
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The SDK leaves the sockets of refused and of finished requests to the garbage collector."""
+
+
+@pytest.fixture(autouse=True)
+def _collected():
+    yield
+    gc.collect()
 
 
 class Daemon:
