@@ -30,6 +30,8 @@ class OutageMeasure(MeasureBase):
         blind = self._slots.outages(generator, window, blind_is_bad=True) if generator.missing(window) else found
         if not found and not self.counts.attempted:
             return nothing_attempted(window)
+        if not self._slots.attempts and self.counts.attempted:
+            return Measured(value=None, arithmetic="the records hold no slots of 50 ms to read an outage from", missing="no-data")
         longest = max(found, key=lambda each: each.length, default=None)
         limit = self.tolerance.good_within
         within = f" within {ms(limit)}" if limit is not None else ""

@@ -61,7 +61,8 @@ class Slots:
             return
         if failures := name.get("failures"):
             self._slowest_failure[offset] = max(self._slowest_failure[offset], upper_bound(max(map(int, failures))))
-        slots = name.get("slots") or _whole_second(name)
+        if (slots := name.get("slots")) is None:
+            return
         base = offset * SLOTS
         for mine, key in ((self._attempted, "attempted"), (self._bad, "bad"), (self._good, "good")):
             for index, count in enumerate(slots[key]):
@@ -70,6 +71,10 @@ class Slots:
         for index, (count, fastest) in enumerate(zip(slots["good"], slots["fastest"], strict=True)):
             if count and (self._limit is None or fastest <= self._limit):
                 self._in_time[base + index] = 1
+
+    @property
+    def attempts(self) -> int:
+        return sum(self._attempted)
 
     def outages(self, generator: Generator, window: Window, *, blind_is_bad: bool = False) -> list[Outage]:
         """All stretches without a good answer inside the window.
@@ -96,16 +101,9 @@ class Slots:
 
     def _usual_gap(self, generator: Generator, window: Window) -> float:
         """Five times the mean gap between attempts of this transaction while the generator was at work."""
-        attempts = sum(self._attempted)
+        attempts = self.attempts
         working = sum(1 for second in generator.seconds.values() if second.beats or second.attempted)
         return max(1.0, _USUAL * working / attempts) if attempts else window.length
-
-
-def _whole_second(name: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """A record without slots counts as if all of its second had happened at once, at its start."""
-    answered = name.get("good", 0) + name.get("degraded", 0)
-    fastest = upper_bound(min(map(int, name["latencies"]))) if name.get("latencies") else 0.0
-    return {"attempted": [name.get("attempted", 0)], "bad": [name.get("failed", 0)], "good": [answered], "fastest": [fastest]}
 
 
 class _Walk:
