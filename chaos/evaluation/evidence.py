@@ -28,6 +28,9 @@ class Stretch:
     arrivals: int = 0  # of all transactions
     first_traffic: dict[str, dict[str, float]] = field(default_factory=dict)
     last_traffic: dict[str, dict[str, float]] = field(default_factory=dict)
+    looked: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # service -> the first and the last look at its counters
 
     def load(self, names: Mapping[str, Any], transaction: str | None) -> None:
         self.arrivals += sum(name.get("attempted", 0) for name in names.values())
@@ -37,8 +40,9 @@ class Stretch:
             self.failures.merge(buckets(name, "failures"))
             self.errors.update(name.get("errors", {}))
 
-    def observe(self, traffic: Mapping[str, Mapping[str, float]]) -> None:
+    def observe(self, moment: float, traffic: Mapping[str, Mapping[str, float]]) -> None:
         for service, counters in traffic.items():
+            self.looked[service] = (self.looked.get(service, (moment, moment))[0], moment)
             self.first_traffic.setdefault(service, dict(counters))
             self.last_traffic[service] = dict(counters)
 
@@ -48,6 +52,14 @@ class Stretch:
         if key not in last:
             return None
         return max(0.0, last[key] - first.get(key, 0.0))
+
+    def for_each_arrival(self, service: str, key: str) -> float | None:
+        """By how much a counter rose for each arrival, while it was looked at; None where that cannot be told."""
+        first, last = self.looked.get(service, (0.0, 0.0))
+        moved = self.moved(service, key)
+        if moved is None or last <= first or not self.arrivals:
+            return None
+        return moved / (last - first) * self.window.length / self.arrivals
 
     @property
     def took(self) -> Histogram:
@@ -137,9 +149,8 @@ class Evidence:
                 service, calls / keys, f"{service} got {calls:.0f} calls for {keys:.0f} different transactions"
             )
         for key, unit in (("calls", "calls"), ("received", "bytes")):
-            now, then = self.during.moved(service, key), self.before.moved(service, key)
-            if now and then and self.during.arrivals and self.before.arrivals:
-                each, usual = now / self.during.arrivals, then / self.before.arrivals
+            each, usual = self.during.for_each_arrival(service, key), self.before.for_each_arrival(service, key)
+            if each and usual:
                 words = f"{service} got {each:,.2f} {unit} for each arrival, against {usual:,.2f} in the baseline"
                 return Amplification(service, each / usual, words)
         return None
@@ -208,7 +219,7 @@ def _load(evidence: Evidence, stretches: list[Stretch], payload: Mapping[str, An
 def _observe(evidence: Evidence, stretches: list[Stretch], event: Event) -> None:
     for stretch in stretches:
         if stretch.window.holds(event.mono):
-            stretch.observe(event.payload.get("traffic", {}))
+            stretch.observe(event.mono, event.payload.get("traffic", {}))
     for kept, key in ((evidence.ready, "ready"), (evidence.desired, "desired")):
         for service, count in event.payload.get(key, {}).items():
             kept.setdefault(service, []).append((event.mono, count))

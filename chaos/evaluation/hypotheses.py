@@ -214,6 +214,8 @@ def no_fallback(seen: Evidence) -> Case:
     _mind_retries(case, seen, 0.3)
     _mind_stampede(case, seen)
     _mind_missing_pods(case, seen)
+    if case.score and (unready := no_readiness_probe(seen)).score:
+        case.objects(0.4, unready.evidence[0])
     return case
 
 

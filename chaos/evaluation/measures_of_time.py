@@ -31,7 +31,9 @@ class OutageMeasure(MeasureBase):
         if not found and not self.counts.attempted:
             return nothing_attempted(window)
         if not self._slots.attempts and self.counts.attempted:
-            return Measured(value=None, arithmetic="the records hold no slots of 50 ms to read an outage from", missing="no-data")
+            return Measured(
+                value=None, arithmetic="the records hold no slots of 50 ms to read an outage from", missing="no-data"
+            )
         longest = max(found, key=lambda each: each.length, default=None)
         limit = self.tolerance.good_within
         within = f" within {ms(limit)}" if limit is not None else ""

@@ -250,7 +250,9 @@ def make_story(*tolerances, load=True, steps=None, severity="SEV-1", service=Non
     )
 
 
-def make_info(run="20260105T090000Z-provider-dark-0001", *, environment="sandbox", release="", started="2026-01-05T09:00:00+00:00"):
+def make_info(
+    run="20260105T090000Z-provider-dark-0001", *, environment="sandbox", release="", started="2026-01-05T09:00:00+00:00"
+):
     return RunInfo(
         id=run,
         scenario="provider-dark",

@@ -183,8 +183,10 @@ def test_lost_transactions_are_counted_and_an_unreadable_ledger_is_no_pass(kit, 
     verdict = judge(kit.story(LOST), healthy.events, kit.info())
     assert (verdict.outcome, row(verdict, "kept").value) == ("breached", 2.0)
     assert verdict.impact["lost"] == 2
-    unread = kit.Simulation().load().tell(
-        kit.over + 0.5, kit.transactions(acknowledged=50, stored=0, lost=0, wrong=0, unreadable="503")
+    unread = (
+        kit.Simulation()
+        .load()
+        .tell(kit.over + 0.5, kit.transactions(acknowledged=50, stored=0, lost=0, wrong=0, unreadable="503"))
     )
     assert judge(kit.story(LOST), unread.events, kit.info()).reason == "ledger-unreadable"
 

@@ -3,6 +3,7 @@
 The oracle sees every single request, also those of seconds that the evaluator never heard of.
 """
 
+import itertools
 import math
 import os
 
@@ -30,7 +31,7 @@ def oracle_outage(requests, start, end, good_within):
     goods = sorted(each.end for each in requests if each.outcome != "failed" and each.took <= good_within)
     edges = [-math.inf, *goods, math.inf]
     longest = 0.0
-    for before, after in zip(edges, edges[1:], strict=False):
+    for before, after in itertools.pairwise(edges):
         waiting = [max(each.start, before) for each in requests if each.end > before and each.start < after]
         if waiting:
             longest = max(longest, min(after, end) - max(min(waiting), start))
