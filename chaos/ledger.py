@@ -57,7 +57,7 @@ class LedgerBroken(NotReady):
 
 
 def state_folder() -> Path:
-    """Where gameday keeps what must survive a run: `$GAMEDAY_STATE`, else `$XDG_STATE_HOME/gameday`, else `~/.local/state/gameday`."""
+    """What must survive a run lives in `$GAMEDAY_STATE`, `$XDG_STATE_HOME/gameday` or `~/.local/state/gameday`."""
     if own := os.environ.get("GAMEDAY_STATE"):
         return Path(own)
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")

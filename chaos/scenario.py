@@ -50,7 +50,7 @@ class LoadTarget(Model):
 
 
 class DegradedWhen(Model):
-    """How an answer says that it is a degraded one: a header (`X-Degraded` or `X-Degraded: yes`), or a JSON field (`degraded` or `pay.deferred`)."""
+    """How an answer says that it is a degraded one: a header (`X-Degraded`, `X-Degraded: yes`) or a JSON field (`pay.deferred`)."""
 
     header: str | None = None
     json_field: Annotated[str | None, Field(alias="json")] = None
@@ -203,7 +203,7 @@ STEP_KEYS = ("fault", "experiment", "load", "check", "hold", "inject", "note")
 
 def _step_kind(value: Any) -> str | None:
     """Which kind of step this is, by the one key that says it; None (an error that lists the keys) where none or several do."""
-    keys = value if isinstance(value, dict) else {k: getattr(value, k, None) for k in STEP_KEYS if getattr(value, k, None) is not None}
+    keys = value if isinstance(value, dict) else {key for key in STEP_KEYS if getattr(value, key, None) is not None}
     found = {"fault" if key == "experiment" else key for key in STEP_KEYS if key in keys}
     return found.pop() if len(found) == 1 else None
 

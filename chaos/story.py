@@ -1,6 +1,7 @@
 """A scenario (or a lone experiment) with everything it refers to resolved: what the engine runs and evaluation judges.
 
-`chaos.catalogue` builds it from files; `inputs/` of a run directory holds the files again, so that a stored run gives the same story.
+`chaos.catalogue` builds it from files; `inputs/` of a run directory holds the files again, so that a stored
+run gives the same story.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ class Story:
     steps: tuple[Step, ...] = ()
     tolerances: tuple[Tolerance, ...] = ()  # the service's, tightened and added to
     stop_conditions: tuple[StopCondition, ...] = ()
-    caps: Caps = Caps()
+    caps: Caps = field(default_factory=Caps)
     roles: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)

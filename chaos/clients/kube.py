@@ -184,7 +184,7 @@ class Kube:
         answer: Obj = json.loads(self._call(method, path, **options)[1])
         return answer
 
-    def _call(
+    def _call(  # noqa: PLR0913 - one private seam for every request
         self,
         method: str,
         path: str,

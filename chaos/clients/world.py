@@ -42,7 +42,7 @@ class Cluster(Protocol):
         how: PatchType = "merge",
         subresource: str = "",
     ) -> Obj:
-        """Patch it. Put `metadata.resourceVersion` (merge) or a `test` (json) into the patch to make it conditional: Conflict."""
+        """Patch it. A `metadata.resourceVersion` (merge) or a `test` (json) in the patch makes it conditional: Conflict."""
 
     def replace(self, obj: Obj) -> Obj:
         """Replace it; conditional on its `metadata.resourceVersion`: Conflict when it changed meanwhile."""

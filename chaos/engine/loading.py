@@ -25,7 +25,7 @@ class Generator:
         self._process = process
 
     @classmethod
-    def start(
+    def start(  # noqa: PLR0913 - all of them keyword-only, from one caller
         cls, story: Story, *, host: str, seconds: float, folder: Path, recorder: Recorder, ledger: Ledger | None, seed: int
     ) -> "Generator":
         if story.load is None or story.locustfile is None:

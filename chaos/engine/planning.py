@@ -124,10 +124,8 @@ def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims)
     if routes:
         found.append(_fitting("witness", "witness", aims, {"routes": routes}))
     in_path = {dependency_of(fault.state) for fault in faults.values() if fault.arms}
-    for service in story.observe:
-        if service not in in_path:
-            found.append(_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}))
-    return found
+    observed = [service for service in story.observe if service not in in_path]
+    return found + [_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}) for service in observed]
 
 
 def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepared:

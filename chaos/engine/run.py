@@ -165,7 +165,7 @@ def withdraw(changes: list[Change]) -> None:
 
 def _phases(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Ledger | None) -> None:
     with _phase(run, recorder, "arm"):
-        armed = all([change.arm() for change in changes.values()])
+        armed = all(change.arm() for change in changes.values())
     if not armed:
         run.reason = "stopped" if run.stop.is_set else "arm-failed"
         return

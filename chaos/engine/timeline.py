@@ -30,7 +30,7 @@ class Scheduled:
 
 
 def schedule(story: Story, mode: str = "ci") -> list[Scheduled]:
-    """The steps that this mode runs, in the order of their start. A step begins at its `at`, else when the one before it ends."""
+    """The steps that this mode runs, by their start. A step begins at its `at`, else when the one before it ends."""
     ends: dict[str, float] = {}
     previous = 0.0
     found: list[Scheduled] = []

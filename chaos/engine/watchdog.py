@@ -30,7 +30,7 @@ class Watchdog:
         """A watchdog over one ledger, ready before the block begins; NotReady when it cannot be had."""
         log = ledger.with_suffix(".watchdog.log")
         with log.open("wb") as out:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
                 [sys.executable, "-m", "chaos.engine.watchdog", str(ledger)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -26,7 +26,7 @@ class _Tolerance(Model):
 
 
 class Availability(_Tolerance):
-    """Share of attempted requests answered well. Still open at the end counts as failed; a degraded answer counts as answered."""
+    """Share of attempted requests answered well. Open at the end counts as failed; a degraded answer counts as answered."""
 
     measure: Literal["availability"]
     at_least: Percent

@@ -45,7 +45,7 @@ def snapshot(world, namespace):
     found = {}
     for kind in kinds:
         for obj in world.cluster.find(kind, namespace):
-            if obj["metadata"]["name"] == "kube-root-ca.crt" or kind == "Pod" and obj["metadata"].get("ownerReferences"):
+            if obj["metadata"]["name"] == "kube-root-ca.crt" or (kind == "Pod" and obj["metadata"].get("ownerReferences")):
                 continue
             found[(kind, obj["metadata"]["name"])] = (obj["metadata"]["uid"], obj.get("spec"), obj.get("data"))
     return found
