@@ -35,7 +35,7 @@ def render(data: ReportData) -> str:
         phases=phase_table(data, data.focus),
         script=Markup(script),  # noqa: S704 - our own file
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(_resource("report.css")),  # noqa: S704 - our own file
+        style=Markup(_resource("report.css").replace("DARK", _resource("dark.css"))),  # noqa: S704 - our own file
         kinds=_grouped(data),
     )
 

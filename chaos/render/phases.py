@@ -35,7 +35,7 @@ def _row(name: str, start: float, end: float, points: Sequence[Point]) -> PhaseR
     mine = [point for point in points if start <= (point.start + point.end) / 2 < end]
 
     def total(key: str) -> float:
-        return round(sum(getattr(point, key) * (point.end - point.start) for point in mine))
+        return float(round(sum(getattr(point, key) * (point.end - point.start) for point in mine)))
 
     return PhaseRow(
         name=name,
