@@ -41,18 +41,12 @@ def _replicas(seen: Evidence) -> Defence | None:
 
 def _breaker(seen: Evidence) -> Defence | None:
     """Late in the fault the dependency is called far less than usual, and customers do not wait for it."""
-    if not seen.before.arrivals or not seen.late.arrivals:
-        return None
     for service in seen.struck:
         for key in ("calls", "received"):
-            late, usual = seen.late.moved(service, key), seen.before.moved(service, key)
-            if late is None or not usual:
-                continue
-            share = late / seen.late.arrivals / (usual / seen.before.arrivals)
-            if share < _QUIET:
-                words = (
-                    f"late in the fault {service} got {share:.0%} of its usual traffic for each arrival: callers left it alone"
-                )
+            late, usual = seen.late.for_each_arrival(service, key), seen.before.for_each_arrival(service, key)
+            if late is not None and usual and late < _QUIET * usual:
+                left = f"{late / usual:.0%} of its usual traffic for each arrival"
+                words = f"late in the fault {service} got {left}: callers left it alone"
                 return Defence("callers stopped calling what did not answer", words)
     return None
 

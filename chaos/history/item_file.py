@@ -26,6 +26,9 @@ _PLAN_HEAD = """\
 # accepted-risk (then with `accepted_risk: {by: ..., reason: ..., until: ...}`).
 """
 
+_ORDER = ("format", "id", "title", "service", "severity", "why", "remedy", "acceptance", "observed")
+"""As a person wants to read it."""
+
 
 @dataclass(frozen=True)
 class ItemFile:
@@ -73,7 +76,7 @@ def _plan_block(content: bytes) -> bytes:
 def write_item(path: Path, item: RoadmapItem, plan: bytes | None = None) -> None:
     """Write the machine's part around people's; all of it, or nothing."""
     value = item.as_json()
-    machine = {key: value[key] for key in value if key != "plan"}
+    machine = {key: value[key] for key in [*_ORDER, *sorted(value)] if key in value and key != "plan"}
     text = _HEAD + _dump(machine) + _PLAN_HEAD
     mine = plan if plan is not None else _dump({"plan": value["plan"]}).encode()
     _replace(path, text.encode() + mine)
