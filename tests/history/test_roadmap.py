@@ -102,7 +102,7 @@ def test_a_save_becomes_an_item_that_a_person_can_read(folder):
     assert "240 of 400 requests failed; the service was outside its tolerances for 12 s" in item.why
     assert item.remedy == "Mend no-timeout."
     assert item.acceptance.command == "gameday run scenarios/provider-dark.yaml --on sandbox"
-    assert text.index("title:") < text.index("why:") < text.index("acceptance:") < text.index("plan:")
+    assert text.index("\ntitle:") < text.index("\nwhy:") < text.index("\nacceptance:") < text.index("\nplan:")
     assert roadmap.load_all(folder) == [item]
 
 
