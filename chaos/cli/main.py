@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import click
 
 from chaos.cli.lazy import Entry, LazyGroup
-from chaos.errors import GamedayError
+from chaos.errors import GamedayError, NotReady
 
 BAD_INPUT, STOPPED, LEFTOVERS, CRASHED = 2, 3, 4, 70
 
@@ -127,6 +127,8 @@ def _unless_left_over(code: int) -> int:
         return code
     try:
         left = [contents for contents in ledger.all_open() if not contents.running]
+    except NotReady:
+        return code  # no folder to keep a ledger in: then nothing can have been changed either
     except (GamedayError, OSError, ValueError) as error:
         _say(f"what is left to put back cannot be read: {error}")
         return LEFTOVERS
@@ -153,11 +155,10 @@ class _Drain(io.FileIO):
 
 def _survive_closed_pipes() -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            continue  # closed by the caller: nothing to write to
         old = getattr(sys, name)
+        if old is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # as long as the process
+            continue
         buffered = io.BufferedWriter(_Drain(descriptor, "w", closefd=False))
         new = io.TextIOWrapper(buffered, encoding=old.encoding, errors="backslashreplace", line_buffering=True)
         setattr(sys, name, new)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import chaos
+from chaos.cli.shared import write as save
 
 KINDS = ("scenario", "experiment", "service")
 FOLDER = Path(chaos.__file__).parent / "schema"
@@ -33,9 +34,8 @@ def command(kind: str, write: Path | None) -> None:
     if write is None:
         click.echo((FOLDER / f"{kind}.json").read_text(), nl=False)
         return
-    write.mkdir(parents=True, exist_ok=True)
     for each in KINDS:
-        (write / f"{each}.json").write_text((FOLDER / f"{each}.json").read_text())
+        save(write / f"{each}.json", (FOLDER / f"{each}.json").read_text(encoding="utf-8"))
     click.echo(f"wrote {', '.join(f'{each}.json' for each in KINDS)} to {write}")
 
 
