@@ -32,19 +32,17 @@ def figure(data: ReportData, transaction: str, *, id: str) -> Figure:
     points = data.points(transaction)
     low = min([0.0, *(point.start for point in points[:1])])
     stage = Stage(Drawing(), Scale(low, max(data.length, low + 1.0), LEFT, WIDTH - RIGHT), id)
-    rows = [
-        row for row in data.verdict.rows if (row.spec.get("transaction") or ALL) in (transaction, ALL) or transaction == ALL
-    ]
+    rows = [row for row in data.verdict.rows if (row.spec.get("transaction") or ALL) == transaction]
     phase_band(stage, data)
     strike_lanes(stage, data)
     top = stage.y
     if points:
-        load_panel(stage, points, per=data.series.width)
+        load_panel(stage, points, per=data.series.width, meant=transaction == ALL)
         answered_panel(stage, points, _limits(data, rows, "availability"))
         latency_panel(stage, points, _limits(data, rows, "latency"))
     probe_panel(stage, data)
     ready_panel(stage, data)
-    _axis(stage, top)
+    _axis(stage)
     stage.drawing.add("rect", class_="cursor", x=LEFT, y=top, width=0, height=stage.y - top)
     name = transaction or "all requests"
     description = describe(data, points, name)
@@ -68,11 +66,10 @@ def _limits(data: ReportData, rows: list[Row], measure: str) -> list[tuple[Row, 
     return found
 
 
-def _axis(stage: Stage, top: float) -> None:
+def _axis(stage: Stage) -> None:
     drawing = stage.drawing
     for moment in time_ticks(stage.x.low, stage.x.high):
         x = stage.x(moment)
-        drawing.add("line", class_="grid", x1=x, x2=x, y1=top, y2=stage.y)
         drawing.add("text", words.moment(moment).replace(".0", ""), class_="tick", x=x, y=stage.y + 16, text_anchor="middle")
     stage.y += 24
     drawing.add("text", "after the start of load", class_="tick", x=WIDTH - RIGHT, y=stage.y + 8, text_anchor="end")

@@ -92,5 +92,5 @@ def impact_words(impact: dict[str, object]) -> list[tuple[str, str]]:
         told.append((words.count(number("wrong")), "wrong or doubled"))
     if impact.get("cost"):
         amount, _, how = str(impact["cost"]).partition(" (")
-        told.append((amount, how.rstrip(")") or "cost"))
+        told.append((amount, f"lost: {how.rstrip(')')}" if how else "lost"))
     return told

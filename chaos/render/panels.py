@@ -6,7 +6,7 @@ from chaos.model.verdict import Row
 from chaos.render import words
 from chaos.render.report_data import ReportData
 from chaos.render.series import Point
-from chaos.render.stage import LEFT, Stage
+from chaos.render.stage import Stage
 from chaos.render.svg import Scale, bars_path, log_bounds, log_ticks, nice_top, step_path
 
 _MOST_PROBES = 6
@@ -20,13 +20,14 @@ _STACK: dict[str, Callable[[Point], tuple[float, float]]] = {
 }
 
 
-def load_panel(stage: Stage, points: Sequence[Point], *, per: int) -> None:
+def load_panel(stage: Stage, points: Sequence[Point], *, per: int, meant: bool) -> None:
     """Requests a second by the second in which they started: good, degraded and failed, one upon the other."""
-    top = nice_top(max((max(point.attempted, point.intended or 0.0) for point in points), default=1.0))
+    wanted = [point.intended for point in points if meant and point.intended is not None]
+    top = nice_top(max([*wanted, *(point.attempted for point in points)], default=1.0))
     ticks = [(top * share, words.count(top * share) if top >= 4 else f"{top * share:g}") for share in (0.0, 0.5, 1.0)]
     title = "Requests a second" + ("" if per == 1 else f", in columns of {words.seconds(float(per))}")
     upper, lower = stage.panel(title, 130, Scale(0, top, 0, 1), ticks)
-    _legend(stage, upper)
+    _legend(stage, upper, meant=bool(wanted))
     y = Scale(0, top, lower, upper)
     for kind, stacked in _STACK.items():
         spans = [(_column(stage, point), stacked(point)) for point in points]
@@ -34,6 +35,9 @@ def load_panel(stage: Stage, points: Sequence[Point], *, per: int) -> None:
         stage.drawing.add("path", class_=f"area {kind}", d=bars_path(bars), fill=_fill(stage, kind))
     line = step_path((stage.x(point.start), stage.x(point.end), y(point.attempted)) for point in points)
     stage.drawing.add("path", class_="line attempted", d=line)
+    if wanted:
+        steps = ((stage.x(p.start), stage.x(p.end), None if p.intended is None else y(p.intended)) for p in points)
+        stage.drawing.add("path", class_="line meant", d=step_path(steps))
 
 
 def _column(stage: Stage, point: Point) -> tuple[float, float]:
@@ -48,14 +52,15 @@ def _fill(stage: Stage, kind: str) -> str | None:
     return None if kind == "good" else f"url(#{stage.id}-{kind})"
 
 
-def _legend(stage: Stage, upper: float) -> None:
+def _legend(stage: Stage, upper: float, *, meant: bool) -> None:
     x = stage.x.end
-    for name, letters in (("attempted", 62.0), ("failed", 40.0), ("degraded", 60.0), ("good", 34.0)):
+    lines = (("meant", 40.0), ("attempted", 62.0)) if meant else (("attempted", 62.0),)
+    for name, letters in (*lines, ("failed", 40.0), ("degraded", 60.0), ("good", 34.0)):
         x -= letters
         stage.drawing.add("text", name, class_="legend", x=x, y=upper - 10)
         x -= 16
-        if name == "attempted":
-            stage.drawing.add("path", class_="line attempted", d=f"M{x} {upper - 14}h12")
+        if name in ("attempted", "meant"):
+            stage.drawing.add("path", class_=f"line {name}", d=f"M{x} {upper - 14}h12")
         else:
             stage.drawing.add("rect", class_=f"area {name}", x=x, y=upper - 20, width=12, height=11, fill=_fill(stage, name))
         x -= 14
@@ -129,20 +134,15 @@ def outages(points: Sequence[Point]) -> list[tuple[float, float]]:
 
 def probe_panel(stage: Stage, data: ReportData) -> None:
     """A strip a probe: as expected, or not."""
-    probes = data.probes[:_MOST_PROBES]
-    if not probes:
-        return
-    upper, _ = stage.panel("Probes", 22.0 * len(probes), Scale(0, 1, 0, 1), [])
-    for number, line in enumerate(probes):
-        y = upper + 22 * number + 4
+    for line in data.probes[:_MOST_PROBES]:
+        title = f"Probe {line.probe}: {line.good:,} of {line.n:,} readings as expected"
+        upper, _ = stage.panel(title, 14, Scale(0, 1, 0, 1), [])
         for start, end, ok in line.stretches:
             left, right = stage.x(start), max(stage.x(end), stage.x(start) + 2)
-            told = f"{line.probe}: {'as expected' if ok else 'not as expected'}, {words.moment(start)} to {words.moment(end)}"
+            told = f"{'as expected' if ok else 'not as expected'}, {words.moment(start)} to {words.moment(end)}"
+            top, height = (upper + 4, 6) if ok else (upper, 14)
             kind = "probe-good" if ok else "probe-bad"
-            top, height = (y + 4, 6) if ok else (y, 14)
             stage.drawing.add("rect", class_=kind, x=left, y=top, width=right - left, height=height, title=told)
-        share = f"{line.probe}: {line.good:,} of {line.n:,} as expected"
-        stage.drawing.add("text", share, class_="legend halo", x=LEFT + 6, y=y + 11)
 
 
 def ready_panel(stage: Stage, data: ReportData) -> None:

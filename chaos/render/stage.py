@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from chaos.render.svg import Drawing, Scale
+from chaos.render.svg import Drawing, Scale, time_ticks
 
 WIDTH = 1040
 LEFT = 62.0
@@ -30,6 +30,8 @@ class Stage:
             drawing.add("rect", class_="shade", x=self.x(start), y=upper, width=self.x(end) - self.x(start), height=height)
         for moment in self.strikes:
             drawing.add("line", class_="strike", x1=self.x(moment), x2=self.x(moment), y1=upper, y2=lower)
+        for moment in time_ticks(self.x.low, self.x.high):
+            drawing.add("line", class_="grid", x1=self.x(moment), x2=self.x(moment), y1=upper, y2=lower)
         scale = Scale(top.low, top.high, lower, upper, top.log)
         for value, label in ticks:
             y = scale(value)
