@@ -7,9 +7,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from chaos import source
@@ -77,23 +75,9 @@ def write_item(path: Path, item: RoadmapItem, plan: bytes | None = None) -> None
     """Write the machine's part around people's; all of it, or nothing."""
     value = item.as_json()
     machine = {key: value[key] for key in [*_ORDER, *sorted(value)] if key in value and key != "plan"}
-    text = _HEAD + _dump(machine) + _PLAN_HEAD
-    mine = plan if plan is not None else _dump({"plan": value["plan"]}).encode()
+    text = _HEAD + source.dump(machine) + _PLAN_HEAD
+    mine = plan if plan is not None else source.dump({"plan": value["plan"]}).encode()
     _replace(path, text.encode() + mine)
-
-
-class _Plain(yaml.SafeDumper):
-    """No anchors, no aliases: they are refused where these files are read."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        super().increase_indent(flow, False)
-
-
-def _dump(value: dict[str, Any]) -> str:
-    return str(yaml.dump(value, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110))
 
 
 def _replace(path: Path, content: bytes) -> None:
