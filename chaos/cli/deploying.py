@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chaos.clock import Clock, RealClock, wait_until
-from chaos.errors import Conflict, NotFound, NotReady
+from chaos.errors import ClusterError, Conflict, NotFound, NotReady
 
 if TYPE_CHECKING:
     from chaos.clients.world import Cluster
@@ -35,10 +35,15 @@ def _part_of(obj: Obj) -> str:
 def _apply(cluster: "Cluster", obj: Obj) -> None:
     try:
         cluster.create(obj)
-    except Conflict:
+    except ClusterError as error:
+        if not isinstance(error, Conflict) and error.status != 422:  # 422: a Service that is there holds the node port that its own twin asks for
+            raise
         # a merge patch leaves alone what the cluster has filled in: addresses, node ports, versions
         change = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
-        cluster.patch(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace", ""), change)
+        try:
+            cluster.patch(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace", ""), change)
+        except NotFound:
+            raise error from None
 
 
 def wait_ready(
@@ -55,7 +60,10 @@ def wait_ready(
 
     def done() -> bool:
         nonlocal said, waiting
-        waiting = [words for each in cluster.find("Deployment", namespace) if (words := _not_yet(each))]
+        try:
+            waiting = [words for each in cluster.find("Deployment", namespace) if (words := _not_yet(each))]
+        except ClusterError as error:  # a cluster that has just been given much to do may be silent for a moment
+            waiting = [str(error)]
         if waiting and (line := ", ".join(waiting)) != said:
             said = line
             tell(f"waiting for {line}")

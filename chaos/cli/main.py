@@ -35,6 +35,8 @@ COMMANDS = {
     "recover": Entry("chaos.cli.recover", "Put back what a killed run left behind.", _AFTER),
     "list": Entry("chaos.cli.listing", "List faults, scenarios, experiments, services, runs, the roadmap.", _AROUND),
     "sandbox": Entry("chaos.cli.sandbox", "Start or stop the embedded stand-in cluster.", _AROUND),
+    "cluster": Entry("chaos.cli.cluster", "Make a kind cluster with the sample shop on it, or take it away.", _AROUND),
+    "trust": Entry("chaos.cli.trust", "Say which clusters may be struck.", _AROUND),
     "schema": Entry("chaos.cli.schema", "Print the JSON Schema of a file format, for your editor.", _AROUND),
     "completion": Entry("chaos.cli.completion", "Print the completion script for your shell.", _AROUND),
     "version": Entry("chaos.cli.version", "Show versions: ours, and those of the packages beneath.", _AROUND),
