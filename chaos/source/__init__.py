@@ -2,5 +2,6 @@
 
 from chaos.source.reading import MAX_BYTES, MAX_DEPTH, MAX_NODES, Document, parse, read
 from chaos.source.wording import nearest, problems
+from chaos.source.writing import dump
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "nearest", "parse", "problems", "read"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "dump", "nearest", "parse", "problems", "read"]

@@ -236,6 +236,11 @@ def _number_trouble(text: str) -> str:
     return "" if math.isfinite(_number(text)) else "too large for a number"
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether this text, written without quotes, is read back as text (as far as its words go)."""
+    return text not in _PLAIN and not _FLOAT.fullmatch(text) and not _OTHER_BASE.fullmatch(text)
+
+
 def _number(text: str) -> int | float:
     if _INT.fullmatch(text):
         return int(text)
