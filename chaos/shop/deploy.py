@@ -160,7 +160,7 @@ def _container(workload: _Workload, image: str, weak: frozenset[str]) -> Obj:
         "volumeMounts": [mount for _, mount in _mounts(workload)],
     }
     if "no-readiness-probe" not in weak:
-        ready = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 1}
+        ready = {"periodSeconds": 1, "failureThreshold": 3, "timeoutSeconds": 2}
         container["readinessProbe"] = {**_probe(workload, "/healthz/ready"), **ready}
     return container
 

@@ -87,7 +87,7 @@ class Server(ThreadingHTTPServer):
         LOG.info("connection from %s ended early", client_address, exc_info=True)
 
     def answer(self, request: Request) -> Answer:
-        """Health first, then the routes; a mistake of the caller is 400, one of ours 500."""
+        """Health first, then the routes."""
         if request.path == "/healthz":
             return Answer(200, {"alive": True})
         if request.path == "/healthz/ready":
@@ -95,8 +95,11 @@ class Server(ThreadingHTTPServer):
         if time.monotonic() < self.ready_at:
             return Answer(503, {"error": "warming up"})
         route, request = self._route(request)
-        if route is None:
-            return Answer(404, {"error": f"no such path: {request.path}"})
+        return self._answered(route, request) if route else Answer(404, {"error": f"no such path: {request.path}"})
+
+    @staticmethod
+    def _answered(route: Route, request: Request) -> Answer:
+        """What the route says; a mistake of the caller is 400, one of ours 500."""
         try:
             return route(request)
         except (ValueError, KeyError, TypeError) as error:
