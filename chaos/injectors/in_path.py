@@ -26,7 +26,6 @@ from chaos.probes.pods_ready import is_ready
 
 PROXY_LABEL = "gameday.dev/proxy"
 _SETTLE = 10.0  # seconds for endpoints to follow a selector
-_DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
 _SMALLEST_CALL = 40  # bytes; no HTTP request is smaller in practice
 
@@ -60,6 +59,8 @@ class PathState(FaultState):
     twin: str  # name of the Service
     image: str
     renew: str = "wait"
+    drain: float = 1.5
+    """Seconds for nodes to follow the endpoints, and for calls under way to end, before the proxy goes."""
 
     @property
     def proxy_selector(self) -> dict[str, str]:
@@ -174,7 +175,7 @@ def disarm(state: PathState, world: World) -> None:
         ours = [pod["status"].get("podIP") for pod in proxy_pods(state, world)]
         _select(state, world, state.proxy_selector, state.selector)
         wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
-        wait_until(lambda: False, clock=RealClock(), within=_DRAIN)
+        wait_until(lambda: False, clock=RealClock(), within=state.drain)
     helpers.remove(world, state, *objects(state))
 
 
