@@ -36,7 +36,8 @@ def _apply(cluster: "Cluster", obj: Obj) -> None:
     try:
         cluster.create(obj)
     except ClusterError as error:
-        if not isinstance(error, Conflict) and error.status != 422:  # 422: a Service that is there holds the node port that its own twin asks for
+        # 422: a Service that is there holds the very node port that is asked for
+        if not isinstance(error, Conflict) and error.status != 422:
             raise
         # a merge patch leaves alone what the cluster has filled in: addresses, node ports, versions
         change = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}

@@ -1,10 +1,14 @@
 """The witness's pod on the sandbox: made once, read through the API server, gone afterwards."""
 
+import os
 import random
 import threading
+import uuid
+from pathlib import Path
 
 import pytest
 
+from chaos.clients.kube import connect
 from chaos.clients.world import World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import Conflict, NotReady
@@ -17,9 +21,29 @@ from chaos.probes.dose import cleared, prove, routes_of
 from chaos.probes.witness import Witness
 
 ECHO = {
-    "containers": [{"name": "echo", "image": "gameday-echo:latest", "env": [{"name": "PORT", "value": "8080"}]}],
-    "terminationGracePeriodSeconds": 0,
+    "sandbox": {"name": "echo", "image": "gameday-echo:latest", "env": [{"name": "PORT", "value": "8080"}]},
+    "cluster": {"name": "echo", "image": "python:3.13-slim", "command": ["python", "-m", "http.server", "8080"]},
 }
+
+
+@pytest.fixture(params=["sandbox", pytest.param("cluster", marks=pytest.mark.cluster)])
+def where(request):
+    return request.param
+
+
+@pytest.fixture
+def cluster(where, request):
+    if where == "cluster":
+        return connect(Path(os.environ["KUBECONFIG"]))
+    return connect(request.getfixturevalue("kubeconfig"))
+
+
+@pytest.fixture
+def namespace(cluster):
+    name = f"witness-{uuid.uuid4().hex[:6]}"
+    cluster.create({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
+    yield name
+    cluster.delete("Namespace", name)
 
 
 @pytest.fixture
@@ -41,7 +65,9 @@ def prepared(world, namespace, routes=(), image="python:3.13-slim"):
 
 
 def seen(cluster, namespace):
-    return [obj["metadata"]["name"] for kind in ("Pod", "ConfigMap") for obj in cluster.find(kind, namespace)]
+    """Pods and config maps, without the one that every real namespace has."""
+    found = [obj["metadata"]["name"] for kind in ("Pod", "ConfigMap") for obj in cluster.find(kind, namespace)]
+    return [name for name in found if name != "kube-root-ca.crt"]
 
 
 def test_preparing_changes_nothing_and_names_follow_from_the_run(world, cluster, namespace):
@@ -92,7 +118,7 @@ def test_every_object_carries_the_run_and_no_credentials(world, cluster, namespa
 
 
 @pytest.fixture
-def echo(cluster, namespace):
+def echo(where, cluster, namespace):
     """A Service with one pod behind it, and the way to take that pod out of it."""
     for name in ("target", "other"):
         meta = {"name": name, "namespace": namespace}
@@ -104,7 +130,14 @@ def echo(cluster, namespace):
                 "spec": {"selector": {"app": name}, "ports": [{"port": 8080, "targetPort": 8080}]},
             }
         )
-        cluster.create({"kind": "Pod", "apiVersion": "v1", "metadata": {**meta, "labels": {"app": name}}, "spec": ECHO})
+        cluster.create(
+            {
+                "kind": "Pod",
+                "apiVersion": "v1",
+                "metadata": {**meta, "labels": {"app": name}},
+                "spec": {"containers": [ECHO[where]], "terminationGracePeriodSeconds": 0},
+            }
+        )
     addresses = {name: cluster.get("Service", name, namespace)["spec"]["clusterIP"] for name in ("target", "other")}
     return {name: Route(name=name, host=address, port=8080) for name, address in addresses.items()}
 
