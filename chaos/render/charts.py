@@ -44,7 +44,7 @@ def figure(data: ReportData, transaction: str, *, id: str) -> Figure:
     ready_panel(stage, data)
     _axis(stage)
     stage.drawing.add("rect", class_="cursor", x=LEFT, y=top, width=0, height=stage.y - top)
-    name = transaction or "all requests"
+    name = transaction or ("all requests" if points else "the run")
     description = describe(data, points, name)
     return Figure(
         id=id,

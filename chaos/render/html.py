@@ -43,6 +43,8 @@ def render(data: ReportData) -> str:
 def _figures(data: ReportData) -> list[Figure]:
     """First the transaction that the tolerances speak of, then all together, then the others."""
     names = data.series.names
+    if not names and not data.phases:
+        return []
     wanted = [data.focus, ALL, *names] if len(names) > 1 else [data.focus]
     return [figure(data, name, id=f"f{number}") for number, name in enumerate(list(dict.fromkeys(wanted))[:_MOST_FIGURES])]
 

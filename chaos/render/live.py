@@ -96,7 +96,7 @@ def _phases(progress: Progress, now: float) -> Text:
     line = Text("  ")
     current = progress.phase
     for phase in PHASES[1:]:
-        share = progress.share_of(phase)
+        share = progress.share_of(phase, now)
         if phase == current:
             line.append(f"{phase} ", "bold")
             line.append(_bar(share), "cyan")
@@ -105,7 +105,7 @@ def _phases(progress: Progress, now: float) -> Text:
         line.append("  ")
     left = progress.left(now)
     if left is not None and current not in ("disarm",):
-        line.append(f"{words.seconds(float(int(left)))} left", "dim")
+        line.append(f"{words.seconds(float(round(left)))} left", "dim")
     return line
 
 

@@ -67,14 +67,14 @@ class Progress:
         open_ones = [phase.name for phase in self.seen.phases if phase.end is None]
         return open_ones[-1] if open_ones else self.seen.phases[-1].name if self.seen.phases else "preflight"
 
-    def share_of(self, phase: str) -> float | None:
+    def share_of(self, phase: str, now: float) -> float | None:
         """How much of a phase has passed, 0..1; None when its length is not known."""
         for span in self.seen.phases:
             if span.name == phase:
                 if span.end is not None:
                     return 1.0
                 length = self.lengths.get(phase)
-                return min(1.0, (self.now - span.start) / length) if length else None
+                return min(1.0, (now - span.start) / length) if length else None
         return 0.0
 
     def left(self, now: float) -> float | None:

@@ -27,8 +27,11 @@ class Column:
         self.good += name.get("good", 0)
         self.degraded += name.get("degraded", 0)
         self.failed += name.get("failed", 0)
+        counts = self.took.counts
         for key in ("latencies", "failures"):
-            self.took.merge({int(bucket): count for bucket, count in (name.get(key) or {}).items()})
+            for bucket, count in (name.get(key) or {}).items():
+                number = int(bucket)
+                counts[number] = counts.get(number, 0) + count
 
     def merge(self, other: "Column") -> None:
         self.attempted += other.attempted
