@@ -7,7 +7,7 @@ from typing import Any
 from chaos.evaluation.generator import Generator
 from chaos.evaluation.windows import Timeline, Window
 from chaos.model.finding import Impact
-from chaos.model.histogram import upper_bound
+from chaos.model.histogram import bucket_of, upper_bound
 from chaos.model.tolerance import Availability, Latency
 from chaos.story import Story
 
@@ -27,6 +27,7 @@ class ImpactMeter:
         whole = [each for each in story.tolerances if each.transaction is None]
         self._share = max((each.at_least for each in whole if isinstance(each, Availability)), default=_DEFAULT_SHARE)
         self._latency = min((each for each in whole if isinstance(each, Latency)), key=lambda each: each.at_most, default=None)
+        self._fast_enough = last_bucket_within(self._latency.at_most) if self._latency else 0
 
     def load(self, second: int, names: Mapping[str, Any]) -> None:
         if second not in self._seconds:
@@ -40,7 +41,7 @@ class ImpactMeter:
                     count
                     for key in ("latencies", "failures")
                     for bucket, count in name.get(key, {}).items()
-                    if upper_bound(int(bucket)) > self._latency.at_most
+                    if int(bucket) > self._fast_enough
                 )
                 self._slow[index] += sum(slow)
 
@@ -80,3 +81,9 @@ class ImpactMeter:
             return ""
         price = f"{cost.amount:,.0f} {cost.currency} an hour"
         return f"{cost.amount * seconds / 3600:,.2f} {cost.currency} ({seconds} s outside at {price})"
+
+
+def last_bucket_within(limit: float) -> int:
+    """The last bucket all of whose latencies are within the limit."""
+    bucket = bucket_of(limit)
+    return bucket if upper_bound(bucket) <= limit else bucket - 1

@@ -8,7 +8,6 @@ from chaos.evaluation.measuring import (
     Counts,
     MeasureBase,
     Measured,
-    buckets,
     ms,
     nothing_attempted,
     ordinal,
@@ -46,19 +45,29 @@ class AvailabilityMeasure(MeasureBase):
 class LatencyMeasure(MeasureBase):
     """A percentile over all attempted requests, by the upper bounds of log buckets: never too low."""
 
-    histogram: Histogram = field(default_factory=Histogram)
+    _counted: dict[str, int] = field(default_factory=dict)  # buckets as JSON writes them: read as numbers once, at the end
 
     def take(self, name: Mapping[str, Any]) -> None:
-        self.histogram.merge(buckets(name, "latencies"))
-        self.histogram.merge(buckets(name, "failures"))
+        counted = self._counted
+        for key in ("latencies", "failures"):
+            for bucket, count in name.get(key, {}).items():
+                counted[bucket] = counted.get(bucket, 0) + count
+
+    @property
+    def histogram(self) -> Histogram:
+        found = Histogram()
+        for bucket, count in self._counted.items():
+            found.merge({int(bucket): count})
+        return found
 
     def result(self) -> Measured:
         if not self.counts.attempted:
             return nothing_attempted(self.scope.window)
-        unknown = max(0, self.counts.attempted - self.histogram.n)
+        histogram = self.histogram
+        unknown = max(0, self.counts.attempted - histogram.n)
         share = self.tolerance.percentile / 100
-        value = _percentile_with(self.histogram, share, never=unknown)
-        worst = _percentile_with(self.histogram, share, never=unknown + self.unseen)
+        value = _percentile_with(histogram, share, never=unknown)
+        worst = _percentile_with(histogram, share, never=unknown + self.unseen)
         words = f"{ordinal(self.tolerance.percentile)} percentile of {self.counts.attempted:,} requests"
         words += f" ({self.counts.failed:,} failed, counted with the time they took)" if self.counts.failed else ""
         words += f"; {unknown:,} never came back" if unknown else ""

@@ -17,7 +17,7 @@ class OutageMeasure(MeasureBase):
     def __init__(self, tolerance: LongestOutage, scope: Scope) -> None:
         super().__init__(tolerance, scope)
         span = scope.span
-        self._slots = Slots(span.start, span.stop - 1, good_within=tolerance.good_within)
+        self._slots = Slots(span.start, min(span.stop - 1, int(scope.window.end)), good_within=tolerance.good_within)
 
     def load(self, second: int, names: Mapping[str, Any]) -> None:
         super().load(second, names)

@@ -16,6 +16,7 @@ enough arrivals were meant in it.
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import add
 from typing import Any
 
 from chaos.evaluation.generator import Generator
@@ -63,14 +64,14 @@ class Slots:
             self._slowest_failure[offset] = max(self._slowest_failure[offset], upper_bound(max(map(int, failures))))
         if (slots := name.get("slots")) is None:
             return
-        base = offset * SLOTS
+        here = slice(offset * SLOTS, (offset + 1) * SLOTS)
         for mine, key in ((self._attempted, "attempted"), (self._bad, "bad"), (self._good, "good")):
-            for index, count in enumerate(slots[key]):
-                if count:
-                    mine[base + index] += count
-        for index, (count, fastest) in enumerate(zip(slots["good"], slots["fastest"], strict=True)):
-            if count and (self._limit is None or fastest <= self._limit):
-                self._in_time[base + index] = 1
+            if any(slots[key]):
+                mine[here] = array("i", map(add, mine[here], slots[key]))
+        if self._limit is not None:
+            for index, (count, fastest) in enumerate(zip(slots["good"], slots["fastest"], strict=True), here.start):
+                if count and fastest <= self._limit:
+                    self._in_time[index] = 1
 
     @property
     def attempts(self) -> int:
@@ -82,6 +83,7 @@ class Slots:
         Seconds without data end a stretch; with `blind_is_bad` they count as part of it: the truth lies between the two.
         """
         walk = _Walk(usual=self._usual_gap(generator, window))
+        good = self._good if self._limit is None else self._in_time
         in_flight = 0
         for index in range(len(self._attempted)):
             moment = self.first + index / SLOTS
@@ -96,13 +98,14 @@ class Slots:
                 walk.silent_second(moment, state.intended or 0.0, dropped=state.dropped)
             failing = self._slowest_failure[index // SLOTS] if self._bad[index] else None
             tried = self._attempted[index] > 0
-            walk.slot(moment, good=bool(self._in_time[index]), tried=tried, waiting=in_flight > 0, failing=failing)
+            walk.slot(moment, good=good[index] > 0, tried=tried, waiting=in_flight > 0, failing=failing)
         return walk.finish(window)
 
     def _usual_gap(self, generator: Generator, window: Window) -> float:
         """Five times the mean gap between attempts of this transaction while the generator was at work."""
         attempts = self.attempts
-        working = sum(1 for second in generator.seconds.values() if second.beats or second.attempted)
+        seconds = range(self.first, self.first + len(self._slowest_failure))
+        working = sum(1 for each in map(generator.at, seconds) if each.beats or each.attempted)
         return max(1.0, _USUAL * working / attempts) if attempts else window.length
 
 
@@ -125,7 +128,9 @@ class _Walk:
         waiting = waiting or self._failing_until > after
         if good:
             self._close(moment)
-            if waiting:  # somebody else still is
+            if failing is not None:  # which of the two came first is not known: say that the failure came after the answer
+                self._since, self._tried = moment, after
+            elif waiting:  # somebody else still is
                 self._since = self._tried = after
         elif tried or waiting:
             self._try(moment, after)

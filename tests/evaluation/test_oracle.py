@@ -87,10 +87,10 @@ def test_never_a_wrong_pass(kit, data):
     if rows["fast"].outcome == "held":
         assert slowest <= limit
     if rows["outage"].outcome == "held":
-        assert longest <= outage + 0.1
+        assert longest <= outage + 0.06  # a slot
     if not run.missing and verdict.reason != "baseline-unhealthy":
         if rows["answered"].outcome == "breached":
             assert answered < share / 100
         if rows["fast"].outcome == "breached":
             assert slowest * (1 + BAND) > limit
-        assert abs(rows["outage"].value - longest) <= 0.11
+        assert -0.06 <= rows["outage"].value - longest <= 0.06 + 1 / 8  # never shorter; longer by a gap between two at most
