@@ -78,14 +78,31 @@ class Bench:
             return int(answer.read())
 
     def run(self, side: str, task: str) -> Measure:
+        """One run of one side."""
         before, calm = self.counted(), calibrate()
+        told = self.locust(side, task, SECONDS)
+        requests = self.counted() - before
+        if side == OURS:
+            assert self.told_requests() == requests  # all of them were counted: the work was done
+        return Measure(side, requests, told["cpu"], told["wall"], calibrate() / calm - 1)
+
+    def turns(self, task: str, seconds: int) -> list[float]:
+        """One run in which both sides take turns of half a second: the ratio of each pair of neighbours."""
+        windows = self.locust(OURS, task, seconds, BENCH_TURNS="1")["windows"]
+        ratios = []
+        for one, other in zip(windows[::2], windows[1::2], strict=False):
+            sides = {window["side"]: window["cpu"] / window["requests"] for window in (one, other)}
+            ratios.append(sides["ours"] / sides["alone"])
+        return ratios
+
+    def locust(self, side: str, task: str, seconds: int, **more: str) -> dict:
         used = self.folder / "used.json"
         command = ["taskset", "-c", str(self.cores[1]), sys.executable, "-m", "locust"]
         command += ["-f", f"{HERE / 'customers.py'},{LISTENER}" if side == OURS else str(HERE / "customers.py")]
         command += ["--headless", "--only-summary", "--loglevel", "ERROR", "--host", self.url]
-        command += ["-u", str(USERS), "-r", "100", "-t", f"{SECONDS}s"]
+        command += ["-u", str(USERS), "-r", "100", "-t", f"{seconds}s"]
         command += ["--csv", str(self.folder / "csv"), "--csv-full-history"] if side == CSV else []
-        environment = {"PATH": os.environ["PATH"], "BENCH_USED": str(used), "BENCH_TASK": task}
+        environment = {"PATH": os.environ["PATH"], "BENCH_USED": str(used), "BENCH_TASK": task, **more}
         environment |= {"HOME": str(self.folder), "PYTHONPATH": str(Path(chaos.__file__).parents[1])}
         with (self.folder / "stream.jsonl").open("wb") as stream:
             setting = Setting(stream=stream.fileno(), folder=str(self.folder), limit=60.0)
@@ -99,11 +116,7 @@ class Bench:
                 capture_output=True,
                 timeout=120,
             )
-        told = json.loads(used.read_text())
-        requests = self.counted() - before
-        if side == OURS:
-            assert self.told_requests() == requests  # all of them were counted: the work was done
-        return Measure(side, requests, told["cpu"], told["wall"], calibrate() / calm - 1)
+        return json.loads(used.read_text())
 
     def told_requests(self) -> int:
         lines = [json.loads(line) for line in (self.folder / "stream.jsonl").read_text().splitlines()]

@@ -7,67 +7,41 @@ The hot path only notes: a greenlet and a mark at the start, the mark and the ti
 sums a few times a second, which costs less than half of doing them one by one.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable
+from operator import sub
 from time import monotonic
 from typing import Any
 
+from chaos.load.child.cell import SLOTS, Cell, runs, slot_of
 from chaos.model.histogram import bucket_of, buckets_of
 
-SLOTS = 20
-"""Slots of one second: 50 ms each."""
 MOST_NAMES = 1000
 OTHER = "other"
 _MOST_REASONS = 20
 
 
-class Cell:
-    """One name in one second: the counts that have not been sent yet."""
-
-    __slots__ = (
-        "attempted",
-        "bad",
-        "degraded",
-        "errors",
-        "failures",
-        "fastest",
-        "good",
-        "latencies",
-        "name",
-        "second",
-    )
-
-    def __init__(self, second: int, name: str) -> None:
-        self.second = second
-        self.name = name
-        self.attempted = [0] * SLOTS
-        self.bad = [0] * SLOTS
-        self.good = [0] * SLOTS
-        self.fastest = [0.0] * SLOTS
-        self.degraded = 0
-        self.errors: dict[str, int] = {}
-        self.latencies: dict[int, int] = {}
-        self.failures: dict[int, int] = {}
-
-    def as_json(self) -> dict[str, Any]:
-        """A `LoadName`; zeros are left out."""
-        answered = sum(self.latencies.values())
-        counts = {
-            "attempted": sum(self.attempted),
-            "good": answered - self.degraded,
-            "degraded": self.degraded,
-            "failed": sum(self.failures.values()),
-            "errors": self.errors,
-            "latencies": self.latencies,
-            "failures": self.failures,
-        }
-        counts = {key: value for key, value in counts.items() if value}
-        counts["slots"] = {"attempted": self.attempted, "bad": self.bad, "good": self.good, "fastest": self.fastest}
-        return counts
-
-
 Mark = tuple[float, str]
 """A request: when it started, and the name it goes by."""
+
+
+class Notes:
+    """Good answers that are not counted yet, in the order in which they came: columns, since rows would cost an object each."""
+
+    __slots__ = ("ends", "names", "starts")
+
+    def __init__(self) -> None:
+        self.starts = array("d")
+        self.ends = array("d")
+        self.names: list[str] = []
+
+    def take(self) -> tuple[list[float], list[float], list[str]]:
+        """The columns so far. They are emptied in place: the hot path holds on to them."""
+        taken = (self.starts.tolist(), self.ends.tolist(), self.names.copy())
+        del self.starts[:], self.ends[:]
+        self.names.clear()
+        return taken
 
 
 class Pending:
@@ -88,7 +62,7 @@ class Recorder:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self.now = now
         self.flying: dict[Any, Mark] = {}  # greenlet -> its request, in the order of their start
-        self.done: list[tuple[Mark, float]] = []  # answered well, and when; not counted yet
+        self.notes = Notes()
         self.undecided: dict[Pending, Any] = {}  # -> the answer that the locustfile is looking at
         self.folded = False  # whether names were folded into `other`
         self.asked: Counter[str] = Counter()  # name -> requests, as far as they were drained
@@ -96,34 +70,55 @@ class Recorder:
         self._names: set[str] = set()
         self._rows: dict[int, dict[str, Cell]] = {}  # second -> name -> cell
         self._dirty: list[Cell] = []
-        self._announced: dict[int, Mark] = {}  # attempts that were counted before their end was known
+        self._announced: Counter[Mark] = Counter()  # attempts that were counted before their end was known
 
     def absorb(self) -> None:
         """Count all that was noted."""
-        done = self.done.copy()
-        self.done.clear()  # the list itself stays: the hot path holds on to it
-        row: dict[str, Cell] = {}
-        current, announced = -1, self._announced
-        for (mark, end), bucket in zip(done, buckets_of([end - mark[0] for mark, end in done]), strict=True):
-            start, name = mark
-            second = int(start)
-            if second != current:
-                row, current = self._rows.setdefault(second, {}), second
-            cell = row.get(name) or self._cell(second, name)
-            if not announced or announced.pop(id(mark), None) is None:
-                cell.attempted[int((start - second) * SLOTS)] += 1
-            cell.latencies[bucket] = cell.latencies.get(bucket, 0) + 1
-            if end >= second + 1:
-                cell, second = self._cell(int(end), name), int(end)
-                current = -1
-            slot, latency = int((end - second) * SLOTS), end - start
-            cell.good[slot] += 1
-            if latency < cell.fastest[slot] or cell.fastest[slot] == 0.0:
-                cell.fastest[slot] = latency
+        starts, ends, names = self.notes.take()
+        if not names:
+            return
+        if names.count(names[0]) == len(names):
+            self._absorb(names[0], starts, ends)
+            return
+        columns: dict[str, tuple[list[float], list[float]]] = {}
+        for start, end, name in zip(starts, ends, names, strict=True):
+            if name not in columns:
+                columns[name] = ([], [])
+            columns[name][0].append(start)
+            columns[name][1].append(end)
+        for name, (its_starts, its_ends) in columns.items():
+            self._absorb(name, its_starts, its_ends)
+
+    def _absorb(self, name: str, starts: list[float], ends: list[float]) -> None:
+        """Count good answers of one name. Loops run in C, as far as they can."""
+        if ends != sorted(ends):  # some locustfile thought about an answer for a while
+            ends, starts = map(list, zip(*sorted(zip(ends, starts, strict=True)), strict=True))
+        latencies = list(map(sub, ends, starts))
+        for slot, begin, until in runs(ends):
+            done = self._cell(slot // SLOTS, name)
+            done.good[slot % SLOTS] += until - begin
+            best = min(latencies[begin:until])
+            if best < done.fastest[slot % SLOTS] or done.fastest[slot % SLOTS] == 0.0:
+                done.fastest[slot % SLOTS] = best
+        fresh = [start for start in starts if not self._was_announced((start, name))] if self._announced else starts
+        for slot, begin, until in runs(sorted(fresh)):
+            self._cell(slot // SLOTS, name).attempted[slot % SLOTS] += until - begin
+        if int(min(starts)) == int(max(starts)):
+            seconds = {int(starts[0]): latencies}
+        else:
+            seconds = {}
+            for start, latency in zip(starts, latencies, strict=True):
+                seconds.setdefault(int(start), []).append(latency)
+        for second, its_latencies in seconds.items():
+            counts = self._cell(second, name).latencies
+            for bucket, count in Counter(buckets_of(its_latencies)).items():
+                counts[bucket] = counts.get(bucket, 0) + count
 
     def good(self, mark: Mark, end: float, degraded: bool = False, context: dict[str, Any] | None = None) -> None:
         """Count a request as answered well."""
-        self.done.append((mark, end))
+        self.notes.starts.append(mark[0])
+        self.notes.ends.append(end)
+        self.notes.names.append(mark[1])
         if degraded:
             self._cell(int(mark[0]), mark[1]).degraded += 1
         if context:
@@ -136,7 +131,7 @@ class Recorder:
         cell = self._attempted(mark)
         bucket = bucket_of(end - mark[0])
         cell.failures[bucket] = cell.failures.get(bucket, 0) + 1
-        cell.bad[int((mark[0] - cell.second) * SLOTS)] += 1
+        cell.bad[slot_of(mark[0]) % SLOTS] += 1
         errors = cell.errors
         if reason not in errors and len(errors) >= _MOST_REASONS:
             reason = OTHER
@@ -183,20 +178,27 @@ class Recorder:
 
     def _announce(self, before: int | None) -> None:
         """Count the attempts of those that have no end yet, once."""
-        waiting = [*self.flying.values(), *(pending.mark for pending in self.undecided)]
-        for mark in waiting:
-            if id(mark) not in self._announced and (before is None or mark[0] < before):
-                self._attempted(mark)
-                self._announced[id(mark)] = mark
+        marks = [*self.flying.values(), *(pending.mark for pending in self.undecided)]
+        under_way = Counter(mark for mark in marks if before is None or mark[0] < before)
+        for mark in (under_way - self._announced).elements():
+            self._attempted(mark)
+            self._announced[mark] += 1
+
+    def _was_announced(self, mark: Mark) -> bool:
+        """Whether the attempt of a request that now has its end was counted before; to be asked once."""
+        count = self._announced.get(mark, 0)
+        if count > 1:
+            self._announced[mark] = count - 1
+        elif count:
+            del self._announced[mark]
+        return count > 0
 
     def _attempted(self, mark: Mark) -> Cell:
         """The cell that a request belongs to; its attempt is counted there, once."""
-        start = mark[0]
-        second = int(start)
-        cell = self._cell(second, mark[1])
-        if self._announced and self._announced.pop(id(mark), None) is not None:
-            return cell
-        cell.attempted[int((start - second) * SLOTS)] += 1
+        start, name = mark
+        cell = self._cell(int(start), name)
+        if not (self._announced and self._was_announced(mark)):
+            cell.attempted[slot_of(start) % SLOTS] += 1
         return cell
 
     def _cell(self, second: int, name: str) -> Cell:

@@ -40,7 +40,7 @@ class Watch:
         self.recorder = recorder
         self.timeout = timeout
         self.degraded = degraded
-        self._overdue: set[int] = set()  # requests that were ended here
+        self._overdue: set[Mark] = set()  # requests that were ended here
         self._reaper: Any = None
 
     def install(self, users: Iterable[type[User]]) -> None:
@@ -68,8 +68,8 @@ class Watch:
         limit = self.recorder.now() - self.timeout - _GRACE
         late = list(itertools.takewhile(lambda item: item[1][0] <= limit, self.recorder.flying.items()))
         for greenlet, mark in late:
-            if self.recorder.flying.get(greenlet) is mark and id(mark) not in self._overdue:
-                self._overdue.add(id(mark))
+            if self.recorder.flying.get(greenlet) is mark and mark not in self._overdue:
+                self._overdue.add(mark)
                 greenlet.throw(TimeoutError(f"no answer within {self.timeout:g} s"))
 
     def decide(self, pending: Pending, response: Any, error: BaseException | None) -> None:
@@ -107,36 +107,41 @@ class Watch:
             self.recorder.failed(mark, end, "timeout" if overdue else reason_of(error, 0), "unanswered", context)
 
     def _is_overdue(self, mark: Mark) -> bool:
-        overdue = id(mark) in self._overdue
-        self._overdue.discard(id(mark))
+        overdue = mark in self._overdue
+        self._overdue.discard(mark)
         return overdue
 
 
 def _quick(original: Callable[..., Any], careful: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
     """FastHttpSession's `request`, watched. The hot path: every line of it is paid on every request."""
     recorder = watch.recorder
-    now, flying, noted = recorder.now, recorder.flying, recorder.done.append
+    now, flying, notes = recorder.now, recorder.flying, recorder.notes
+    started, ended, named = notes.starts.append, notes.ends.append, notes.names.append
 
     def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
         if positional or (options and ("context" in options or "catch_response" in options)):
             return careful(self, method, url, name, *positional, **options)
         me = getcurrent()
-        flying[me] = mark = (now(), name or self.request_name or url)
+        goes_by = name or self.request_name or url
+        start = now()
+        flying[me] = (start, goes_by)
         try:
             response = original(self, method, url, name, **options) if options else original(self, method, url, name)
         except BaseException as error:
-            watch.abort(mark, error)
+            watch.abort((start, goes_by), error)
             raise
         end = now()
         try:
             del flying[me]
             response._cached_content  # noqa: B018  (there, unless the answer broke off, or was never meant to be read here)
             if response.error is None:
-                noted((mark, end))
+                started(start)
+                ended(end)
+                named(goes_by)
                 return response
         except (AttributeError, KeyError):  # KeyError: a request within a request, by a hook of the locustfile
             pass
-        watch.decide(Pending(mark, end, None, None), response, _error_of(response))
+        watch.decide(Pending((start, goes_by), end, None, None), response, _error_of(response))
         return response
 
     return request

@@ -1,5 +1,10 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chaos.load.child.recorder import MOST_NAMES, OTHER, Pending, Recorder
-from chaos.model.histogram import Histogram
+from chaos.model.histogram import Histogram, bucket_of
 
 
 class Hand:
@@ -170,3 +175,50 @@ def test_who_could_not_be_sent_was_attempted_and_failed():
     recorder.not_sent(BUY, "5 in flight")
     told = recorder.drain()[100][BUY]
     assert (told["attempted"], told["failed"], told["errors"]) == (1, 1, {"not sent: 5 in flight": 1})
+
+
+MOMENTS = st.floats(min_value=0.0, max_value=5.0, allow_nan=False)
+REQUESTS = st.lists(
+    st.tuples(st.sampled_from(["buy", "look"]), MOMENTS, st.floats(min_value=0.0, max_value=3.0), st.booleans())
+)
+
+
+def counted(parts: list[dict]) -> Counter:
+    """All parts added up, flat."""
+    added: Counter = Counter()
+    for second, name, load in ((s, n, load) for part in parts for s, names in part.items() for n, load in names.items()):
+        added.update({(name, second, key): load.get(key, 0) for key in ("attempted", "good", "failed")})
+        for key in ("attempted", "bad", "good"):
+            added.update({(name, second, "slot " + key, index): count for index, count in enumerate(load["slots"][key])})
+        added.update({(name, second, "bucket", bucket): count for bucket, count in load.get("latencies", {}).items()})
+    return +added
+
+
+def one_by_one(requests: list[tuple[str, float, float, bool]]) -> Counter:
+    """The same, the slow way."""
+    expected: Counter = Counter()
+    for name, start, took, fine in requests:
+        first, end = int(start), start + took
+        begun, over = int((start - first) * 20), int((end - int(end)) * 20)
+        expected.update([(name, first, "attempted"), (name, first, "slot attempted", begun)])
+        if fine:
+            expected.update(
+                [(name, first, "good"), (name, int(end), "slot good", over), (name, first, "bucket", bucket_of(end - start))]
+            )
+        else:
+            expected.update([(name, first, "failed"), (name, first, "slot bad", begun)])
+    return expected
+
+
+@given(REQUESTS, st.integers(min_value=1, max_value=7))
+def test_counting_in_bulk_is_the_same_as_counting_one_by_one(requests, at_once):
+    recorder, told = Recorder(Hand()), []
+    for number, (name, start, took, fine) in enumerate(requests):
+        if fine:
+            recorder.good((start, name), start + took)
+        else:
+            recorder.failed((start, name), start + took, "503")
+        if number % at_once == 0:
+            told.append(recorder.drain())
+    told.append(recorder.drain())
+    assert counted(told) == one_by_one(requests)
