@@ -107,8 +107,25 @@ def deploy_shop(cluster: "Cluster", image: str, weak: frozenset[str], *, node_po
     from chaos.cli.deploying import deploy, wait_ready
     from chaos.shop.deploy import manifests
 
+    _await_old_gone(cluster, tell)
     deploy(cluster, manifests(weak=weak, namespace=NAMESPACE, image=image, node_port=node_port))
     wait_ready(cluster, NAMESPACE, within=READY_WITHIN, tell=tell)
+
+
+def _await_old_gone(cluster: "Cluster", tell: Tell) -> None:
+    """Nothing can be made in a namespace that is being deleted."""
+    from chaos.clock import RealClock, wait_until
+
+    def usable() -> bool:
+        try:
+            return not cluster.get("Namespace", NAMESPACE)["metadata"].get("deletionTimestamp")
+        except NotFound:
+            return True
+
+    if not usable():
+        tell(f"waiting until the old namespace {NAMESPACE} is gone")
+        if not wait_until(usable, clock=RealClock(), within=READY_WITHIN, every=0.5):
+            raise NotReady(f"namespace {NAMESPACE} is still being deleted after {READY_WITHIN:g} s")
 
 
 def remove_shop(cluster: "Cluster") -> bool:
