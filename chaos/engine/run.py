@@ -107,16 +107,21 @@ def _ending(run: Run, changes: list[Change], trouble: Exception | None) -> RunEn
     )
 
 
-def preflight(run: Run) -> None:
-    """Reads only: rights, a run of somebody else, and what an earlier run left behind."""
-    if run.place.world is None:
+def refuse_left_overs(place: Place) -> None:
+    """NotReady while another run is at work on this cluster, or has left something behind there. Reads only."""
+    if place.world is None:
         return
     for contents in all_open():
-        if contents.header.environment.fingerprint != run.place.environment.fingerprint:
+        if contents.header.environment.fingerprint != place.environment.fingerprint:
             continue
         if contents.running:
             raise NotReady(f"run {contents.header.run} is at work on this cluster; wait for it, or stop it")
-        raise NotReady(f"run {contents.header.run} left something behind; first: gameday recover --run {contents.header.run}")
+        raise NotReady(f"run {contents.header.run} left something behind; first: gameday recover {contents.header.run}")
+
+
+def preflight(run: Run) -> None:
+    """Reads only: nobody else at work, and every right to inject and to undo."""
+    refuse_left_overs(run.place)
     if run.prepared.faults or run.prepared.fittings:
         ask_permissions(run.prepared, run.place)
 
@@ -274,4 +279,4 @@ def _phase(run: Run, recorder: Recorder, name: str) -> Iterator[None]:
         recorder.tell(PhaseEdge(phase=name, edge="end"))
 
 
-__all__ = ["GamedayError", "Judges", "Run", "execute", "preflight", "withdraw"]
+__all__ = ["GamedayError", "Judges", "Run", "execute", "preflight", "refuse_left_overs", "withdraw"]

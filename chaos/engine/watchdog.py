@@ -89,7 +89,10 @@ def main(ledger: Path) -> int:
     results = recover(contents, lambda _: world)
     for result in results:
         sys.stderr.write(f"{result.entry}: {result.state} {result.detail}\n")
-    return 0 if all(result.state == "clean" for result in results) else 4
+    if any(result.state != "clean" for result in results):
+        return 4
+    ledger.with_suffix(".watchdog.log").unlink(missing_ok=True)
+    return 0
 
 
 if __name__ == "__main__":

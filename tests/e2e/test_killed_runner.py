@@ -41,7 +41,7 @@ def await_strike(state):
         found[:] = [contents] if (contents := struck(state)) else []
         return bool(found)
 
-    assert wait_until(is_struck, clock=CLOCK, within=40.0)
+    assert wait_until(is_struck, clock=CLOCK, within=40.0), list((state / "ledgers").glob("*"))
     return found[0]
 
 
