@@ -57,7 +57,7 @@ def _top(data: ReportData) -> str:
     if impact:
         lines += [f"What customers felt: {impact}.", ""]
     lines.append(
-        f"On **{text(info.environment.kind)}** {text(info.environment.name)}{subject} · run {code(info.id)} · "
+        f"On **{text(words.place(info.environment))}**{subject} · run {code(info.id)} · "
         f"{words.wall(info.started)} · seed {info.seed} · {text(facts.load_words(data))}"
     )
     if info.environment.kind == "sandbox":

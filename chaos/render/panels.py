@@ -116,7 +116,13 @@ def _limit(stage: Stage, span: tuple[float, float], y: float, told: str, *, belo
     """A tolerance line over the window in which it binds."""
     left, right = stage.x(span[0]), stage.x(span[1])
     stage.drawing.add("line", class_="limit", x1=left, x2=right, y1=y, y2=y, title=told)
-    anchor, x = ("end", right - 4) if right > stage.x.end - 200 else ("start", right + 6)
+    wide = len(told) * 6.6
+    if right - left > wide + 12:
+        anchor, x = "start", left + 6
+    elif right + wide + 6 < stage.x.end:
+        anchor, x = "start", right + 6
+    else:
+        anchor, x = "end", right - 4
     stage.drawing.add("text", told, class_="limit-name halo", x=x, y=y + (13 if below else -5), text_anchor=anchor)
 
 

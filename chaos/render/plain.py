@@ -22,8 +22,8 @@ from chaos.model.events import (
 )
 from chaos.render import words
 
-_HARM_SHARE = 0.9
-"""Harm is told when fewer than this share of one second's requests can have been answered ..."""
+_HARM_SHARE = 0.1
+"""Harm is told when more than this share of one second's requests failed ..."""
 _GOOD_SHARE = 0.95
 """... and its end when this share was answered in two seconds on end."""
 _MIN_ATTEMPTS = 3
@@ -150,7 +150,7 @@ class PlainView:
     def _harm(self, newest: int) -> str:
         if not self._harmed:
             for second in self._seconds.values():
-                if second.attempted >= _MIN_ATTEMPTS and second.failed > (1 - _HARM_SHARE) * second.attempted:
+                if second.attempted >= _MIN_ATTEMPTS and second.failed > _HARM_SHARE * second.attempted:
                     self._harmed = True
                     return f"HARM: {second.failed} of {second.attempted} requests of one second failed"
             return ""

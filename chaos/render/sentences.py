@@ -34,7 +34,7 @@ def row_sentence(row: Row) -> str:
     ...     window="fault", spec={"percentile": 95, "transaction": "checkout"}))
     '95 of 100 checkout requests were done within 2 s, where at most 1 s is tolerable'
     """
-    value, limit = words.quantity(row.value, row.unit), words.quantity(row.limit, row.unit)
+    value, limit = words.value(row), words.quantity(row.limit, row.unit)
     bound = "at least" if row.measure in AT_LEAST else "at most"
     of = f"{row.spec['transaction']} requests" if row.spec.get("transaction") else "requests"
     said = {

@@ -140,7 +140,7 @@ def _colophon(data: ReportData) -> str:
     release = [f"release {info.subject.release}"] if info.subject.release else []
     return " · ".join(
         [
-            f"on {info.environment.kind} {info.environment.name}",
+            f"on {words.place(info.environment)}",
             *release,
             f"run {info.id}",
             f"seed {info.seed}",
@@ -156,8 +156,7 @@ def plan(planned: Plan, console: Console) -> None:
     """What a run would do: phases, timeline, targets, undo, rights, caps."""
     page = Page(console)
     page.line((planned.title or planned.scenario, "bold"))
-    environment = planned.environment
-    page.fact("on", f"{environment.kind} {environment.name}")
+    page.fact("on", words.place(planned.environment))
     page.fact("service", planned.service)
     page.fact("seed", f"{planned.seed}; scenario revision {planned.revision}")
     whole = sum(planned.phases.values())

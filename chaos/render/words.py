@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 
+from chaos.model.run import Environment
 from chaos.model.tolerance import AT_LEAST
 from chaos.model.verdict import Row
 
@@ -53,6 +54,8 @@ FINDING_WORDS = {
 }
 
 
+_NEAR = 0.01
+"""Closer to its limit than this, a share is told to the hundredth of a percent."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -63,6 +66,14 @@ def printable(text: str) -> str:
     'pod\ufffd[2J-1'
     """
     return _CONTROL.sub("\ufffd", text)
+
+
+def place(environment: Environment) -> str:
+    """
+    >>> place(Environment(kind="sandbox", name="sandbox")), place(Environment(kind="kind", name="gameday"))
+    ('sandbox', 'kind gameday')
+    """
+    return environment.kind if environment.name in ("", environment.kind) else f"{environment.kind} {environment.name}"
 
 
 def reason(code: str) -> str:
@@ -118,6 +129,18 @@ def quantity(value: float | None, unit: str) -> str:
     return seconds(value) if unit == "s" else count(value)
 
 
+def value(row: Row) -> str:
+    """The measured value, no more exact than its distance from the limit asks for.
+
+    >>> near, far = ({"tolerance": "a", "measure": "availability", "outcome": "held", "value": v} for v in (0.95123, 0.39316))
+    >>> [value(Row(**row, limit=0.95, unit="share", window="whole")) for row in (near, far)]
+    ['95.12 %', '39.3 %']
+    """
+    if row.unit == "share" and row.value is not None and abs(row.value - row.limit) > _NEAR:
+        return percent(round(row.value, 3) if row.value < 0.999 else row.value)
+    return quantity(row.value, row.unit)
+
+
 def limit(row: Row) -> str:
     return f"{'at least' if row.measure in (*AT_LEAST, 'check') else 'at most'} {quantity(row.limit, row.unit)}"
 
@@ -140,7 +163,7 @@ def margin(row: Row) -> str:
         return "as expected" if row.value >= row.limit else "not as expected"
     gap = row.value - row.limit if row.measure in AT_LEAST else row.limit - row.value
     if row.unit == "share":
-        points = f"{abs(gap) * 100:.2f}".rstrip("0").rstrip(".") or "0"
+        points = f"{abs(gap) * 100:.{1 if abs(gap) > _NEAR else 2}f}".rstrip("0").rstrip(".") or "0"
         word = "point" if points == "1" else "points"
         return f"{points} {word} {'to spare' if gap >= 0 else 'short'}"
     if gap == 0:
