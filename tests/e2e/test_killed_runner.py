@@ -34,14 +34,16 @@ def struck(state):
     return None
 
 
-def await_strike(state):
+def await_strike(state, runner):
+    """The ledger once the fault is in effect; a runner that ends before that tells why."""
     found = []
 
     def is_struck():
         found[:] = [contents] if (contents := struck(state)) else []
-        return bool(found)
+        return bool(found) or runner.poll() is not None
 
-    assert wait_until(is_struck, clock=CLOCK, within=40.0), list((state / "ledgers").glob("*"))
+    assert wait_until(is_struck, clock=CLOCK, within=60.0)
+    assert found, runner.communicate()[0]
     return found[0]
 
 
@@ -60,7 +62,7 @@ def processes(text):
 
 def test_sigkill_in_mid_fault_is_put_back_by_the_watchdog(gameday, shop, state, tmp_path):
     runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
-    contents = await_strike(state)
+    contents = await_strike(state, runner)
     assert traces(shop)
     runner.kill()
     assert wait_until(lambda: not traces(shop), clock=CLOCK, within=10.0), traces(shop)
@@ -70,7 +72,7 @@ def test_sigkill_in_mid_fault_is_put_back_by_the_watchdog(gameday, shop, state, 
 
 def test_with_the_watchdog_killed_too_recover_puts_it_back_from_another_folder(gameday, shop, state, tmp_path):
     runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
-    contents = await_strike(state)
+    contents = await_strike(state, runner)
     for pid in processes(f"chaos.engine.watchdog {contents.path}"):
         os.kill(pid, signal.SIGKILL)
     runner.kill()
@@ -91,7 +93,7 @@ def test_with_the_watchdog_killed_too_recover_puts_it_back_from_another_folder(g
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_undoes_and_verifies_before_the_run_ends(number, gameday, shop, state, tmp_path):
     runner = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
-    await_strike(state)
+    await_strike(state, runner)
     runner.send_signal(number)
     runner.send_signal(signal.SIGTERM)  # a second one changes nothing
     output, _ = runner.communicate(timeout=60)
