@@ -111,7 +111,16 @@ class Kube:
         subresource: str = "",
     ) -> Obj:
         path = KINDS[kind].path(namespace, name, subresource)
-        return self._json("PATCH", path, body=patch, content=_PATCH_TYPES[how], doing=f"patch {kind.lower()}/{name}")
+        try:
+            return self._json("PATCH", path, body=patch, content=_PATCH_TYPES[how], doing=f"patch {kind.lower()}/{name}")
+        except ClusterError as error:
+            if (
+                error.status == 422
+                and how == "json"
+                and any(each.get("op") == "test" for each in patch if isinstance(each, dict))
+            ):
+                raise Conflict(f"{kind.lower()}/{name} is not as it was, so it was not patched: {error}", status=422) from error
+            raise
 
     def replace(self, obj: Obj) -> Obj:
         kind, meta = obj["kind"], obj["metadata"]
