@@ -13,6 +13,8 @@ from chaos.ledger import Contents, Entry, LoadEntry
 from chaos.load.locust import start_time_of
 from chaos.model.base import Record
 
+MODULES: dict[str, Injector] = {**INJECTORS, **FITTINGS}
+"""Imported now, not when they are needed: by then the runner may be gone and somebody may be removing its files."""
 UNDO_WITHIN = 20.0
 
 
@@ -52,7 +54,7 @@ def recover(contents: Contents, connect: Callable[[Contents], World], *, clock: 
 
 
 def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recovered:
-    module: Injector = {**INJECTORS, **FITTINGS}[entry.fault]
+    module: Injector = MODULES[entry.fault]
     state: FaultState = module.State.model_validate(entry.state)
     trouble: list[str] = []
 

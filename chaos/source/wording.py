@@ -69,7 +69,7 @@ def problems(document: Document, error: ValidationError, model: type[BaseModel])
     """Every mistake that `model` found in the document, and the document's own flaws, sorted by place."""
     found = list(document.flaws)
     for each in error.errors(include_url=False):
-        loc, models = _walk(model, each["loc"][:-1] if each["type"] in _ABOUT_A_KEY else each["loc"])
+        loc, models = _walk(document, model, each["loc"][:-1] if each["type"] in _ABOUT_A_KEY else each["loc"])
         if not any(document.known(loc)[: len(flawed)] == flawed for flawed in document.flawed):
             found.append(_problem(document, loc, dict(each), models))
     return sorted(set(found))
@@ -88,7 +88,8 @@ def _problem(document: Document, loc: Loc, error: Error, models: Tagged) -> Prob
         return _unknown_tag(document, loc, context)
     if kind == "union_tag_not_found":
         key = str(context.get("discriminator", "")).strip("'")
-        return document.problem(loc, f"{key}: is missing", "known: " + ", ".join(sorted(tag for tag, _ in models)))
+        tags = ", ".join(sorted(tag for tag, _ in models if tag))
+        return document.problem(loc, f"{key}: is missing", f"known: {tags}" if tags else "")
     if kind == "step_kind":
         return _unclear_step(document, loc, error["msg"])
     text, hint = _say(kind, context, error)
@@ -162,35 +163,51 @@ def _unclear_step(document: Document, loc: Loc, message: str) -> Problem:
 # --- which models pydantic was in at a place -------------------------------------------------------------------------
 
 
-def _walk(model: type[BaseModel], loc: Loc) -> tuple[Loc, Tagged]:
+def _walk(document: Document, model: type[BaseModel], loc: Loc) -> tuple[Loc, Tagged]:
     """The location without the tags of unions, and the models at its end."""
     here: Tagged = [("", model)]
     real: Loc = ()
+    value = document.value
     for part in loc:
         chosen = [each for tag, each in here if tag == part and (len(here) > 1 or part not in dict(_fields(each)))]
         if chosen:
             here = [("", each) for each in chosen]
             continue
         real = (*real, part)
-        inner = [found for _, each in here for name, field in _fields(each) if name == part for found in _models(field)]
+        value = _inside(value, part)
+        inner = [found for _, each in here for name, field in _fields(each) if name == part for found in _models(field, value)]
         here = inner or here
     return real, here
 
 
+def _inside(value: Any, part: str | int) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
 def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
-    return [(field.alias or name, field.annotation) for name, field in model.model_fields.items()]
+    """Name in files -> annotation, with the extras that pydantic took off it."""
+    return [
+        (field.alias or name, typing.Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation)
+        for name, field in model.model_fields.items()
+    ]
 
 
-def _models(annotation: Any, tag: str = "") -> Tagged:
-    """Every model inside an annotation, with the tag that chooses it."""
+def _models(annotation: Any, value: Any, tag: str = "") -> Tagged:
+    """Every model inside an annotation, with the tag that chooses it; an extra with `chosen` chooses by the value itself."""
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [(tag or _own_tag(annotation), annotation)]
     if origin is typing.Annotated:
         inner, *extras = get_args(annotation)
-        return _models(inner, next((extra.tag for extra in extras if isinstance(extra, Tag)), tag))
+        for extra in extras:
+            if choose := getattr(extra, "chosen", None):
+                return [("", model)] if (model := choose(value)) else []
+        return _models(inner, value, next((extra.tag for extra in extras if isinstance(extra, Tag)), tag))
     if origin in (typing.Union, types.UnionType, list, dict):
-        return [found for inner in get_args(annotation) for found in _models(inner)]
+        return [found for inner in get_args(annotation) for found in _models(inner, value)]
     return []
 
 
