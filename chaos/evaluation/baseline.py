@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from chaos.evaluation.facts import Facts, read_facts, scope_of
 from chaos.evaluation.impact import ImpactMeter
 from chaos.evaluation.measures import measure_for
-from chaos.evaluation.measuring import Measure
+from chaos.evaluation.measuring import Measure, Names
 from chaos.evaluation.windows import Window
 from chaos.model.events import Event
 from chaos.model.tolerance import AT_LEAST, Tolerance, holds, limit_of
@@ -39,9 +39,9 @@ def baseline_problem(story: Story, events: Events) -> str:
 def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None) -> None:
     for event in events():
         if event.kind == "load":
-            second, names = int(event.payload["second"]), event.payload.get("names", {})
-            if not names:
+            if not event.payload.get("names"):
                 continue
+            second, names = int(event.payload["second"]), Names(event.payload["names"])
             for measure in measures:
                 measure.load(second, names)
             if meter:

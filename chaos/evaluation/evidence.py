@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.evaluation.measuring import Counts, buckets, parts
+from chaos.evaluation.measuring import Counts, Names, buckets
 from chaos.evaluation.windows import Timeline, Window
 from chaos.model.events import Event, TransactionCount
 from chaos.model.histogram import Histogram, upper_bound
@@ -32,9 +32,9 @@ class Stretch:
         default_factory=dict
     )  # service -> the first and the last look at its counters
 
-    def load(self, names: Mapping[str, Any], transaction: str | None) -> None:
-        self.arrivals += sum(name.get("attempted", 0) for name in names.values())
-        for name in parts(names, transaction):
+    def load(self, names: Names, transaction: str | None) -> None:
+        self.arrivals += (names.of(None) or {}).get("attempted", 0)
+        if name := names.of(transaction):
             self.counts.add(name)
             self.answers.merge(buckets(name, "latencies"))
             self.failures.merge(buckets(name, "failures"))
@@ -207,11 +207,13 @@ def gather(story: Story, timeline: Timeline, events: Iterable[Event], transactio
 
 
 def _load(evidence: Evidence, stretches: list[Stretch], payload: Mapping[str, Any]) -> None:
-    second, names = int(payload["second"]), payload.get("names", {})
+    if not payload.get("names"):
+        return
+    second, names = int(payload["second"]), Names(payload["names"])
     for stretch in stretches:
         if second in stretch.window.seconds:
             stretch.load(names, evidence.transaction)
-    for name in parts(names, evidence.transaction):
+    if name := names.of(evidence.transaction):
         attempted, failed = evidence.bad_seconds.get(second, (0, 0))
         evidence.bad_seconds[second] = (attempted + name.get("attempted", 0), failed + name.get("failed", 0))
 

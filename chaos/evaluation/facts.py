@@ -6,6 +6,7 @@ from typing import Any
 
 from chaos.evaluation.generator import Generator
 from chaos.evaluation.measuring import Scope
+from chaos.evaluation.outage import SLOT, SLOTS
 from chaos.evaluation.windows import Timeline, Window
 from chaos.model.events import Event
 from chaos.story import Story
@@ -24,7 +25,7 @@ class Facts:
 def read_facts(story: Story, events: Iterable[Event]) -> Facts:
     facts = Facts()
     wanted = {each.transaction for each in story.tolerances if each.start == "first-harm"}
-    failures: dict[str | None, dict[int, float]] = {transaction: {} for transaction in wanted}
+    failures: dict[str | None, set[float]] = {transaction: set() for transaction in wanted}
     for event in events:
         facts.timeline.feed(event)
         if event.kind == "load":
@@ -35,22 +36,20 @@ def read_facts(story: Story, events: Iterable[Event]) -> Facts:
             facts.checks.setdefault(event.payload["step"], []).append(event.payload)
     strike = facts.timeline.strike
     for transaction, seen in failures.items():
-        after = [moment for moment in seen.values() if strike is not None and moment >= strike - 0.05]
+        after = [moment for moment in seen if strike is not None and moment > strike - SLOT]
         if after:
             facts.harm[transaction] = min(after)
     return facts
 
 
-def _note_failures(seen: dict[int, float], payload: Mapping[str, Any], transaction: str | None) -> None:
-    """Keep the last moment before which nothing failed, second by second."""
+def _note_failures(seen: set[float], payload: Mapping[str, Any], transaction: str | None) -> None:
+    """Keep the slots in which requests started that failed."""
     second = int(payload["second"])
     for key, name in payload.get("names", {}).items():
         if transaction not in (None, key) or not name.get("failed"):
             continue
         slots = (name.get("slots") or {}).get("bad") or [1]
-        first = next((index for index, bad in enumerate(slots) if bad), 0)
-        moment = second + first / 20
-        seen[second] = min(seen.get(second, moment), moment)
+        seen.update(second + index / SLOTS for index, bad in enumerate(slots) if bad)
 
 
 def is_clean(timeline: Timeline) -> bool:

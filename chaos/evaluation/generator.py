@@ -43,9 +43,7 @@ class Generator:
             second = self.seconds[number] = GeneratorSecond()
         for name in payload.get("names", {}).values():
             second.attempted += name.get("attempted", 0)
-        second.dropped += payload.get(
-            "dropped", 0
-        )  # these are among the attempted: customers who could not be sent have failed
+        second.dropped += payload.get("dropped", 0)  # among the attempted: customers who could not be sent have failed
         if (intended := payload.get("intended")) is not None:
             second.intended = (second.intended or 0.0) + intended
         second.busiest = max(second.busiest, payload.get("cpu_percent") or 0.0)

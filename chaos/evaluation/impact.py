@@ -1,10 +1,9 @@
 """What customers felt: how many requests failed, how many people, for how long the service was outside its tolerances."""
 
 from array import array
-from collections.abc import Mapping
-from typing import Any
 
 from chaos.evaluation.generator import Generator
+from chaos.evaluation.measuring import Names
 from chaos.evaluation.windows import Timeline, Window
 from chaos.model.finding import Impact
 from chaos.model.histogram import bucket_of, upper_bound
@@ -29,20 +28,16 @@ class ImpactMeter:
         self._latency = min((each for each in whole if isinstance(each, Latency)), key=lambda each: each.at_most, default=None)
         self._fast_enough = last_bucket_within(self._latency.at_most) if self._latency else 0
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
-        if second not in self._seconds:
+    def load(self, second: int, names: Names) -> None:
+        name = names.of(None) if second in self._seconds else None
+        if name is None:
             return
         index = second - self._seconds.start
-        for name in names.values():
-            self._attempted[index] += name.get("attempted", 0)
-            self._answered[index] += name.get("good", 0) + name.get("degraded", 0)
-            if self._latency is not None:
-                slow = (
-                    count
-                    for key in ("latencies", "failures")
-                    for bucket, count in name.get(key, {}).items()
-                    if int(bucket) > self._fast_enough
-                )
+        self._attempted[index] += name.get("attempted", 0)
+        self._answered[index] += name.get("good", 0) + name.get("degraded", 0)
+        if self._latency is not None:
+            for key in ("latencies", "failures"):
+                slow = (count for bucket, count in name.get(key, {}).items() if int(bucket) > self._fast_enough)
                 self._slow[index] += sum(slow)
 
     def result(self) -> Impact:

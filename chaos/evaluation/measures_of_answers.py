@@ -8,10 +8,10 @@ from chaos.evaluation.measuring import (
     Counts,
     MeasureBase,
     Measured,
+    Names,
     ms,
     nothing_attempted,
     ordinal,
-    parts,
     percent,
     too_few,
 )
@@ -88,12 +88,11 @@ class ThroughputMeasure(MeasureBase):
 
     before: Counts = field(default_factory=Counts)
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
+    def load(self, second: int, names: Names) -> None:
         super().load(second, names)
         baseline = self.scope.timeline.phase("baseline")
-        if baseline and second in baseline.seconds:
-            for name in parts(names, self.tolerance.transaction):
-                self.before.add(name)
+        if baseline and second in baseline.seconds and (name := names.of(self.tolerance.transaction)):
+            self.before.add(name)
 
     def result(self) -> Measured:
         baseline = self.scope.timeline.phase("baseline")

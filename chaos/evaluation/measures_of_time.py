@@ -1,10 +1,8 @@
 """Measures of how long it was bad: longest outage, time to recover."""
 
 from array import array
-from collections.abc import Mapping
-from typing import Any
 
-from chaos.evaluation.measuring import MeasureBase, Measured, Scope, buckets, ms, nothing_attempted, parts
+from chaos.evaluation.measuring import MeasureBase, Measured, Names, Scope, buckets, ms, nothing_attempted
 from chaos.evaluation.outage import Slots
 from chaos.model.histogram import upper_bound
 from chaos.model.tolerance import LongestOutage, TimeToRecover
@@ -19,9 +17,9 @@ class OutageMeasure(MeasureBase):
         span = scope.span
         self._slots = Slots(span.start, min(span.stop - 1, int(scope.window.end)), good_within=tolerance.good_within)
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
+    def load(self, second: int, names: Names) -> None:
         super().load(second, names)
-        for name in parts(names, self.tolerance.transaction):
+        if name := names.of(self.tolerance.transaction):
             self._slots.add(second, name)
 
     def result(self) -> Measured:
@@ -67,19 +65,17 @@ class RecoveryMeasure(MeasureBase):
         self._limit = tolerance.good_within
         self._share = tolerance.good_share
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
-        if second not in self._seconds:
+    def load(self, second: int, names: Names) -> None:
+        name = names.of(self.tolerance.transaction) if second in self._seconds else None
+        if name is None:
             return
         index = second - self._seconds.start
-        for name in parts(names, self.tolerance.transaction):
-            self.counts.add(name)
-            self._attempted[index] += name.get("attempted", 0)
-            answered = name.get("good", 0) + name.get("degraded", 0)
-            if self._limit is not None:
-                answered -= sum(
-                    count for bucket, count in buckets(name, "latencies").items() if upper_bound(bucket) > self._limit
-                )
-            self._answered[index] += answered
+        self.counts.add(name)
+        self._attempted[index] += name.get("attempted", 0)
+        answered = name.get("good", 0) + name.get("degraded", 0)
+        if self._limit is not None:
+            answered -= sum(count for bucket, count in buckets(name, "latencies").items() if upper_bound(bucket) > self._limit)
+        self._answered[index] += answered
 
     def result(self) -> Measured:
         if not self._seconds or not self.counts.attempted:

@@ -4,7 +4,7 @@ A measure answers with its value, with what the value would be if the seconds wi
 many requests it stands on, and with the arithmetic in words, so that a reader can do the sum again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,10 +44,50 @@ class Scope:
         return range(min(seconds), max(seconds) + 1) if seconds else range(0)
 
 
+class Names:
+    """What one record of load says, by transaction; and of all transactions together, added up once for whoever asks."""
+
+    __slots__ = ("_whole", "by_name")
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.by_name = names
+        self._whole: Mapping[str, Any] | None = None
+
+    def of(self, transaction: str | None) -> Mapping[str, Any] | None:
+        """What it says of one transaction, or (None) of all."""
+        if transaction is not None:
+            return self.by_name.get(transaction)
+        if self._whole is None:
+            parts = list(self.by_name.values())
+            self._whole = parts[0] if len(parts) == 1 else _added(parts)
+        return self._whole
+
+
+_COUNTED = ("attempted", "good", "degraded", "failed")
+
+
+def _added(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        key: sum(part.get(key, 0) for part in parts) for key in ("attempted", "good", "degraded", "failed")
+    }
+    for key in ("latencies", "failures", "errors"):
+        counts: dict[str, int] = {}
+        for part in parts:
+            for each, count in part.get(key, {}).items():
+                counts[each] = counts.get(each, 0) + count
+        whole[key] = counts
+    slots = [each for part in parts if (each := part.get("slots"))]
+    if slots:
+        beside = {key: zip(*(each[key] for each in slots), strict=True) for key in ("attempted", "bad", "good", "fastest")}
+        fastest = [min(filter(None, each), default=0.0) for each in beside.pop("fastest")]
+        whole["slots"] = {key: list(map(sum, each)) for key, each in beside.items()} | {"fastest": fastest}
+    return whole
+
+
 class Measure(Protocol):
     """Built for one tolerance; fed with everything; asked once."""
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
+    def load(self, second: int, names: Names) -> None:
         """One record of load."""
 
     def sample(self, event: Event) -> None:
@@ -55,14 +95,6 @@ class Measure(Protocol):
 
     def result(self) -> Measured:
         """What was found."""
-
-
-def parts(names: Mapping[str, Any], transaction: str | None) -> Iterator[Mapping[str, Any]]:
-    """What a record says of one transaction, or of all."""
-    if transaction is None:
-        yield from names.values()
-    elif transaction in names:
-        yield names[transaction]
 
 
 @dataclass
@@ -95,11 +127,10 @@ class MeasureBase:
     scope: Scope
     counts: Counts = field(default_factory=Counts)
 
-    def load(self, second: int, names: Mapping[str, Any]) -> None:
-        if second in self.scope.window.seconds:
-            for name in parts(names, self.tolerance.transaction):
-                self.counts.add(name)
-                self.take(name)
+    def load(self, second: int, names: Names) -> None:
+        if second in self.scope.window.seconds and (name := names.of(self.tolerance.transaction)):
+            self.counts.add(name)
+            self.take(name)
 
     def take(self, name: Mapping[str, Any]) -> None:
         """More than the counts, where a measure needs more."""

@@ -154,9 +154,9 @@ class Timeline:
 
     @property
     def load_end(self) -> float:
-        """The end of recovery; of what is known, when the run ended before that."""
-        _, end = self.phases.get("recovery", (0.0, None))
-        return self.last if end is None else end
+        """The end of recovery, or of the last phase under load that the run came to; of what is known, when it was cut off."""
+        reached = next((self.phases[name] for name in ("recovery", "fault", "baseline") if name in self.phases), None)
+        return self.last if reached is None or reached[1] is None else reached[1]
 
     def phase(self, name: str) -> Window | None:
         if name not in self.phases:
