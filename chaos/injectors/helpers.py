@@ -1,5 +1,6 @@
 """Helper pods of ours: one standard-library program from a ConfigMap on a public Python image, without any rights."""
 
+import hashlib
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,9 @@ _LIFE = 3 * 3600
 
 
 def name_for(what: str, run: str, step: str = "") -> str:
-    """A name that follows from the run alone, so that another process finds it: at most 63 characters."""
-    name = re.sub(r"[^a-z0-9-]+", "-", f"gameday-{what}-{step}-{run}".lower()).replace("--", "-")
-    return name[:40].rstrip("-") + "-" + name[-20:].strip("-") if len(name) > 61 else name.strip("-")
+    """A name that follows from run and step alone, so that another process finds it: short, at most 63 characters."""
+    readable = re.sub(r"[^a-z0-9]+", "-", f"gameday-{what}-{step}".lower()).strip("-")[:44].rstrip("-")
+    return f"{readable}-{hashlib.sha256(f'{run}/{step}'.encode()).hexdigest()[:8]}"
 
 
 def make(cluster: Cluster, obj: Obj) -> None:

@@ -27,6 +27,7 @@ from typing import Any, Dict, Mapping, Optional  # noqa: UP035 - Python 3.9 too
 Json = Dict[str, Any]  # noqa: UP006 - evaluated at run time, by Python 3.9 too
 
 ADMIN_PORT = 8471
+WITNESS = "gameday-witness"  # whoever proves the dose is no customer: not counted
 PATIENCE = 10.0  # seconds for whoever is behind us
 LONGEST_BODY = 16 * 1024 * 1024
 MOST_KEYS = 100_000
@@ -152,7 +153,8 @@ class Vendor(Quiet):
         except ValueError as error:
             self.close_connection = True
             return self.answer_json(400, {"error": str(error)})
-        self.state.count(self.headers.get("Idempotency-Key"))
+        if self.headers.get("User-Agent") != WITNESS:
+            self.state.count(self.headers.get("Idempotency-Key"))
         mode = self.state.mode()
         if mode and random.random() < mode["share"]:  # noqa: S311
             return self.fail(mode)

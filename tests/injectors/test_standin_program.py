@@ -177,6 +177,13 @@ def test_calls_and_distinct_keys_are_counted_by_second(standin):
     assert all(age >= 0 for age, _, _ in after["by_second"])
 
 
+def test_the_witness_is_answered_and_not_counted(standin):
+    before = standin.admin("GET", "/calls")[1]["calls"]
+    standin.set_mode("http-503")
+    assert standin.call("GET", **{"User-Agent": "gameday-witness"})[0] == 503
+    assert standin.admin("GET", "/calls")[1]["calls"] == before
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
