@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import chaos
 from chaos import source
+from chaos.catalogue.locustfiles import Frozen, frozen
 from chaos.errors import BadInput
 from chaos.model.service import Service
 from chaos.scenario import Experiment, Scenario
@@ -37,13 +38,12 @@ def model_of(format_: object) -> type[BaseModel] | None:
     return MODELS.get(format_) if isinstance(format_, str) else None
 
 
-def home_of(path: Path) -> Path:
-    """The `scenarios` folder that a file belongs to, or the folder it is in."""
-    absolute = path.absolute()
-    for folder in list(absolute.parents)[:6]:
-        if folder.name in ("scenarios", "experiments") or (folder / "services").is_dir():
-            return folder
-    return absolute.parent
+def home_of(folder: Path) -> Path:
+    """The `scenarios` folder that a file in `folder` belongs to, or the folder itself."""
+    for each in [folder, *folder.parents][:6]:
+        if each.name in ("scenarios", "experiments") or (each / "services").is_dir():
+            return each
+    return folder
 
 
 def folders(kind: Kind, home: Path | None = None) -> list[Path]:
@@ -84,7 +84,20 @@ class Library:
     """Reads each file once, however many scenarios name it."""
 
     _parsed: dict[tuple[Path, str], tuple[Document, BaseModel]] = field(default_factory=dict)
+    _homes: dict[Path, Path] = field(default_factory=dict)
+    _locustfiles: dict[tuple[str, Path], Frozen] = field(default_factory=dict)
     _ids: dict[tuple[Kind, Path | None], dict[str, Path]] = field(default_factory=dict)
+
+    def home(self, folder: Path) -> Path:
+        if folder not in self._homes:
+            self._homes[folder] = home_of(folder)
+        return self._homes[folder]
+
+    def locustfile(self, name: str, folder: Path) -> Frozen:
+        """The file and its imports, read once for all scenarios of a folder; BadInput each time."""
+        if (name, folder) not in self._locustfiles:
+            self._locustfiles[name, folder] = frozen(name, folder)
+        return self._locustfiles[name, folder]
 
     def find(self, kind: Kind, name: str, home: Path | None = None) -> Path | None:
         return self.known(kind, home).get(name)

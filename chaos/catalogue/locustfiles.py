@@ -3,7 +3,6 @@
 import ast
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from chaos.errors import BadInput, Problem
@@ -11,7 +10,10 @@ from chaos.errors import BadInput, Problem
 _LARGEST = 1024 * 1024
 
 
-def frozen(name: str, folder: Path) -> tuple[Path, dict[str, bytes]]:
+Frozen = tuple[Path, dict[str, bytes]]
+
+
+def frozen(name: str, folder: Path) -> Frozen:
     """The file's path, and the content of it and of what it imports from beside it, by path below `folder`."""
     path = folder / name
     inside = folder.resolve()
@@ -29,17 +31,14 @@ def _with_imports(path: Path) -> list[tuple[Path, bytes]]:
     while waiting:
         each = waiting.pop()
         if each not in found:
-            stat = each.stat()
-            found[each], names = _parsed(each, stat.st_mtime_ns, stat.st_size)
+            found[each], names = _parsed(each)
             beside = [path.parent / f"{module}.py" for module in names]
             waiting += [each for each in beside if each.is_file() and not each.is_symlink()]
     return list(found.items())
 
 
-@lru_cache(maxsize=256)
-def _parsed(path: Path, _changed: int, size: int) -> tuple[bytes, frozenset[str]]:
-    """Content and imported names; parsed once however many scenarios share the file."""
-    if size > _LARGEST:
+def _parsed(path: Path) -> tuple[bytes, set[str]]:
+    if path.stat().st_size > _LARGEST:
         raise BadInput(Problem(str(path), 0, 0, "a locustfile of more than 1 MB"))
     content = path.read_bytes()
     try:
@@ -50,7 +49,7 @@ def _parsed(path: Path, _changed: int, size: int) -> tuple[bytes, frozenset[str]
         raise BadInput(Problem(str(path), error.lineno or 0, error.offset or 1, f"is not Python: {error.msg}")) from None
     except ValueError as error:
         raise BadInput(Problem(str(path), 0, 0, f"is not Python: {error}")) from None
-    return content, frozenset(_imports(tree))
+    return content, set(_imports(tree))
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

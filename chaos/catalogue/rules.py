@@ -4,6 +4,7 @@ Each rule yields problems at the place in the file; none stops at its first one.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from chaos.errors import Problem
@@ -15,6 +16,7 @@ from chaos.scenario import CheckStep, FaultStep, InjectStep, LoadStep, Scenario
 from chaos.source import Document, nearest
 
 Problems = Iterator[Problem]
+Loc = tuple[str | int, ...]
 
 
 def scenario_problems(document: Document, scenario: Scenario) -> Problems:
@@ -49,7 +51,7 @@ def probes_problems(document: Document, scenario: Scenario) -> Problems:
             listed.add(step.check.probe.id)
 
 
-def fault_problems(document: Document, loc: tuple[str | int, ...], fault: FaultSpec) -> Problems:
+def fault_problems(document: Document, loc: Loc, fault: FaultSpec) -> Problems:
     """Every fault lasts for some time; those that can say how long by themselves have a default."""
     if not fault.duration:
         yield document.problem(
@@ -79,9 +81,7 @@ def merged(scenario: Scenario, service: Service) -> tuple[Tolerance, ...]:
 
 def merged_problems(document: Document, scenario: Scenario, tolerances: Sequence[Tolerance]) -> Problems:
     """What the tolerances need from the scenario, and whether they contradict each other."""
-    places: dict[str, tuple[str | int, ...]] = {
-        each.id: ("tolerances", index) for index, each in enumerate(scenario.tolerances)
-    }
+    places: dict[str, Loc] = {each.id: ("tolerances", index) for index, each in enumerate(scenario.tolerances)}
     probes = [probe.id for probe in scenario.probes]
     for each in tolerances:
         if isinstance(each, ProbeHolds):
@@ -102,27 +102,30 @@ def merged_problems(document: Document, scenario: Scenario, tolerances: Sequence
     yield from _contradictions(document, places, tolerances)
 
 
-def _contradictions(document: Document, places: dict[str, tuple[str | int, ...]], tolerances: Sequence[Tolerance]) -> Problems:
+def _contradictions(document: Document, places: dict[str, Loc], tolerances: Sequence[Tolerance]) -> Problems:
     """The same question with two limits, or a lower percentile that may be slower than a higher one of the same requests."""
-    for index, one in enumerate(tolerances):
-        for other in tolerances[index + 1 :]:
-            if _question(one) != _question(other) or one.id == other.id:
-                continue
-            loc = places.get(other.id) or places.get(one.id) or ("service",)
-            if _percentile(one) == _percentile(other) and limit_of(one) != limit_of(other):
-                yield document.problem(loc, f"{other.id}: contradicts {one.id}: the same measure with another limit")
-            low, high = sorted((one, other), key=_percentile)
-            if _percentile(low) < _percentile(high) and limit_of(low) > limit_of(high):
-                yield document.problem(
-                    loc,
-                    f"{low.id}: contradicts {high.id}: p{_percentile(low):g} may be slower than p{_percentile(high):g}, "
-                    "which it can never be",
-                )
+    asked: dict[tuple[Any, ...], list[Tolerance]] = {}
+    for tolerance in tolerances:
+        asked.setdefault(_question(tolerance), []).append(tolerance)
+    for one, other in (pair for same in asked.values() for pair in combinations(same, 2)):
+        if one.id == other.id:
+            continue
+        loc = places.get(other.id) or places.get(one.id) or ("service",)
+        low, high = sorted((one, other), key=_percentile)
+        if _percentile(low) == _percentile(high) and limit_of(low) != limit_of(high):
+            yield document.problem(loc, f"{other.id}: contradicts {one.id}: the same measure with another limit")
+        if _percentile(low) < _percentile(high) and limit_of(low) > limit_of(high):
+            slow, fast = f"p{_percentile(low):g}", f"p{_percentile(high):g}"
+            yield document.problem(
+                loc, f"{low.id}: contradicts {high.id}: {slow} may be slower than {fast}, which it can never be"
+            )
+
+
+_QUESTION = ("measure", "transaction", "window", "start", "after", "probe", "good_within", "good_share")
 
 
 def _question(tolerance: Tolerance) -> tuple[Any, ...]:
-    keys = ("measure", "transaction", "window", "start", "after", "probe", "good_within", "good_share")
-    return tuple(getattr(tolerance, key, None) for key in keys)
+    return tuple(map(vars(tolerance).get, _QUESTION))  # a missing attribute of a model is slow to miss
 
 
 def _percentile(tolerance: Tolerance) -> float:
@@ -147,7 +150,7 @@ def unique(document: Document, loc: tuple[str, ...], names: Sequence[str]) -> Pr
         seen.setdefault(name, index)
 
 
-def _known(document: Document, loc: tuple[str | int, ...], name: str, known: Sequence[str], what: str) -> Problems:
+def _known(document: Document, loc: Loc, name: str, known: Sequence[str], what: str) -> Problems:
     if name not in known:
         yield document.problem(loc, f"{name}: is no {what}", nearest(name, known) or "known: " + (", ".join(known) or "none"))
 

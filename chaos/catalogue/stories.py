@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from chaos import source
-from chaos.catalogue import locustfiles, rules
-from chaos.catalogue.library import MODELS, Kind, Library, home_of, model_of, shown, validate
+from chaos.catalogue import rules
+from chaos.catalogue.library import MODELS, Kind, Library, model_of, shown, validate
 from chaos.errors import BadInput, Problem
 from chaos.model.service import Service
 from chaos.model.tolerance import ProbeHolds, Tolerance
@@ -105,9 +105,9 @@ class _Builder:
     problems: list[Problem] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
-    @property
-    def home(self) -> Path:
-        return home_of(self.path)
+    def __post_init__(self) -> None:
+        self.folder = self.path.absolute().parent
+        self.home = self.library.home(self.folder)
 
     def scenario(self, scenario: Scenario) -> Story:
         self.files[f"scenarios/{self.path.name}"] = self.document.content
@@ -187,7 +187,7 @@ class _Builder:
     def _locustfile(self, scenario: Scenario) -> Path | None:
         loc = ("load", "locustfile")
         try:
-            path, contents = locustfiles.frozen(scenario.load.locustfile, self.path.absolute().parent)
+            path, contents = self.library.locustfile(scenario.load.locustfile, self.folder)
         except BadInput as error:
             self.problems += [
                 each if isinstance(each, Problem) else self.document.problem(loc, each) for each in error.problems
