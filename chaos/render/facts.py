@@ -2,6 +2,7 @@
 
 import shlex
 
+from chaos.history.roadmap import state_of
 from chaos.model.finding import RoadmapItem
 from chaos.render import words
 from chaos.render.happenings import Change, DoseShown
@@ -61,6 +62,11 @@ def load_words(data: ReportData) -> str:
     kind = f"{load.rate:g} arrivals a second" if load.rate is not None else f"{words.plural(load.users or 0, 'user')} at once"
     dropped = f", {words.plural(data.series.dropped, 'arrival')} not sent" if data.series.dropped else ""
     return f"{kind}; {words.plural(total.attempted, 'request')} attempted{dropped}"
+
+
+def work_state(item: RoadmapItem) -> str:
+    """What people say of an item, as far as no run has said otherwise since."""
+    return state_of(item)
 
 
 def accepted_by(item: RoadmapItem) -> str:

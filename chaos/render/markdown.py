@@ -120,7 +120,7 @@ def _roadmap(data: ReportData) -> str:
         [
             code(item.id),
             text(item.title),
-            item.observed.state,
+            facts.work_state(item),
             item.severity,
             text(item.plan.owner),
             text(item.plan.due),
