@@ -33,14 +33,16 @@ class Shop(BaseHTTPRequestHandler):
             self.server.released.wait(5)
             return
         self.send_response(503 if mode == "busy" else 200)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", "100" if mode == "drip" else "2")
         if mode == "closing":
             self.send_header("Connection", "close")
         self.end_headers()
         if mode == "drip":
-            self.wfile.write(b"o")
-            self.server.released.wait(5)
-            return
+            for _ in range(100):
+                self.wfile.write(b"o")
+                self.wfile.flush()
+                if self.server.released.wait(0.05):
+                    return
         self.wfile.write(b"no" if mode == "other" else b"ok")
 
     def log_message(self, format, *arguments):
@@ -132,6 +134,7 @@ def test_a_server_that_closes_after_each_answer_cannot_be_held(shop, watch):
     watch.set_routes([route(shop.server_address[1])])
     first = wait_for(watch, {"ok": True}, "held")
     assert wait_for(watch, {"ok": True}, "held", since=first["seq"])["reconnected"]
+    assert all(each["ok"] for each in watch.log.since(0)[1])
 
 
 def test_another_body_has_another_digest(shop, watch):

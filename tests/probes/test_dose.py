@@ -130,6 +130,13 @@ def test_a_sick_control_route_takes_the_proof_away():
     assert "control route twin is not healthy" in result.seen
 
 
+def test_nothing_is_proved_before_the_control_routes_have_been_read():
+    stage = Stage(lambda route, kind, at: DEAD)
+    dose = Dose(expect=[Expectation(what="pods-gone", uids=["a"])], control=[TWIN], words="gone")
+    result = stage.prove(dose)
+    assert (result.proved, result.reason) == (False, "control-unhealthy")
+
+
 @pytest.mark.parametrize("witness", [None, GoneWitness()])
 def test_without_a_witness_the_reason_says_so(witness):
     result = Stage(hit("held", "new")).prove(dark(), witness=witness)
