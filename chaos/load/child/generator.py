@@ -131,7 +131,7 @@ class Generator:
             records += self._rest()
         self._sent = self._sent or bool(self.recorder.asked)
         notes, self._notes = self._notes, []
-        self.outlet.send(records + notes, self.recorder.take_ids())
+        self.outlet.send(records + notes, self.recorder.ids.take())
 
     def _heartbeat(self, second: int) -> dict[str, Any]:
         cpu, at = time.process_time(), self.now()

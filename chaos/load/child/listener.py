@@ -61,7 +61,7 @@ class Post:
 
     def tell(self, what: str, detail: str = "") -> None:
         if self.pipe is not None:
-            self.pipe.send([{"what": what, "detail": detail}], [])
+            self.pipe.send([{"what": what, "detail": detail}], {})
 
     def obey(self, order: dict[str, Any]) -> None:
         """Do what the runner says; a master passes it on."""
@@ -118,7 +118,7 @@ class Post:
             self.runner.stop()
             outlet = self.generator.outlet
             assert isinstance(outlet, ToMaster)
-            outlet.send([], [], drained=True)
+            outlet.send([], {}, drained=True)
 
     def _look_after(self) -> None:
         """Twice a second: no load without a runner, none beyond its time, and no worker lost in silence."""

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from chaos.load.child.ids import Lines
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one for every line
 _MOST_WAITING = 64 * 1024 * 1024
 
 
 class Outlet(Protocol):
     """What a generator hands its records to. A record is a `LoadSecond` or, with `what`, a `LoadNote`."""
 
-    def send(self, records: Iterable[dict[str, Any]], ids: Iterable[dict[str, Any]]) -> None: ...
+    def send(self, records: Iterable[dict[str, Any]], ids: Lines) -> None: ...
 
 
 class Pipe:
@@ -26,13 +29,10 @@ class Pipe:
         self._files = {name: os.open(Path(folder, f"{name}.jsonl"), flags, 0o600) for name in ("acknowledged", "attempted")}
         os.set_blocking(descriptor, False)
 
-    def send(self, records: Iterable[dict[str, Any]], ids: Iterable[dict[str, Any]]) -> None:
-        lines: dict[str, list[bytes]] = {"acknowledged": [], "attempted": []}
-        for entry in ids:
-            lines["acknowledged" if entry["outcome"] == "acknowledged" else "attempted"].append(_line(entry))
-        for name, written in lines.items():
+    def send(self, records: Iterable[dict[str, Any]], ids: Lines) -> None:
+        for name, written in ids.items():
             if written:
-                os.write(self._files[name], b"".join(written))
+                os.write(self._files[name], "".join(written).encode())
         for record in records:
             if len(self._waiting) < _MOST_WAITING:
                 self._waiting += _line(record)
@@ -66,15 +66,15 @@ class ToMaster:
     def __init__(self, runner: Any) -> None:
         self._runner = runner
 
-    def send(self, records: Iterable[dict[str, Any]], ids: Iterable[dict[str, Any]], *, drained: bool = False) -> None:
-        told = {"records": [_line(r).decode() for r in records], "ids": [_line(i).decode() for i in ids], "drained": drained}
-        if told["records"] or told["ids"] or drained:
-            self._runner.send_message(self.MESSAGE, told)
+    def send(self, records: Iterable[dict[str, Any]], ids: Lines, *, drained: bool = False) -> None:
+        lines = [_line(record).decode() for record in records]
+        if lines or any(ids.values()) or drained:
+            self._runner.send_message(self.MESSAGE, {"records": lines, "ids": ids, "drained": drained})
 
     @staticmethod
-    def unpack(told: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
-        return [json.loads(r) for r in told["records"]], [json.loads(i) for i in told["ids"]], bool(told["drained"])
+    def unpack(told: dict[str, Any]) -> tuple[list[dict[str, Any]], Lines, bool]:
+        return [json.loads(record) for record in told["records"]], told["ids"], bool(told["drained"])
 
 
 def _line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return _encode(value).encode() + b"\n"

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from chaos.load.child.cell import SLOTS, Cell, runs, slot_of
+from chaos.load.child.ids import Ids
 from chaos.model.histogram import bucket_of, buckets_of
 
 MOST_NAMES = 1000
@@ -66,7 +67,7 @@ class Recorder:
         self.undecided: dict[Pending, Any] = {}  # -> the answer that the locustfile is looking at
         self.folded = False  # whether names were folded into `other`
         self.asked: Counter[str] = Counter()  # name -> requests, as far as they were drained
-        self._ids: list[dict[str, Any]] = []
+        self.ids = Ids()
         self._names: set[str] = set()
         self._rows: dict[int, dict[str, Cell]] = {}  # second -> name -> cell
         self._dirty: list[Cell] = []
@@ -122,7 +123,7 @@ class Recorder:
         if degraded:
             self._cell(int(mark[0]), mark[1]).degraded += 1
         if context:
-            self._identify(mark, context, "acknowledged", degraded)
+            self.ids.add(context, mark[1], end, "acknowledged", degraded)
 
     def failed(
         self, mark: Mark, end: float, reason: str, outcome: str = "refused", context: dict[str, Any] | None = None
@@ -137,11 +138,7 @@ class Recorder:
             reason = OTHER
         errors[reason] = errors.get(reason, 0) + 1
         if context:
-            self._identify(mark, context, outcome, False)
-
-    def sent(self, mark: Mark, context: dict[str, Any]) -> None:
-        """Remember that this transaction is on its way; its id may also be known from the answer only."""
-        self._identify(mark, context, "sent", False)
+            self.ids.add(context, mark[1], end, outcome)
 
     def not_sent(self, name: str, reason: str) -> None:
         """Count a customer who could not even be sent as attempted and failed."""
@@ -171,10 +168,6 @@ class Recorder:
         for second in [second for second in self._rows if before is None or second < before]:
             del self._rows[second]  # what comes late comes as an addition, in a row of its own
         return dict(sorted(taken.items()))
-
-    def take_ids(self) -> list[dict[str, Any]]:
-        ids, self._ids = self._ids, []
-        return ids
 
     def _announce(self, before: int | None) -> None:
         """Count the attempts of those that have no end yet, once."""
@@ -223,16 +216,3 @@ class Recorder:
                 return OTHER
             self._names.add(name)
         return name
-
-    def _identify(self, mark: Mark, context: dict[str, Any], outcome: str, degraded: bool) -> None:
-        if "id" not in context:
-            return
-        entry = {"id": str(context["id"]), "transaction": mark[1], "mono": round(self.now(), 6), "outcome": outcome}
-        if outcome == "acknowledged":
-            entry["degraded"] = degraded
-            told = {
-                k: v for k, v in context.items() if k not in ("id", "transaction") and isinstance(v, str | int | float | bool)
-            }
-            if told:
-                entry["told"] = told
-        self._ids.append(entry)

@@ -107,9 +107,10 @@ class Watch:
             self.recorder.failed(mark, end, "timeout" if overdue else reason_of(error, 0), "unanswered", context)
 
     def _is_overdue(self, mark: Mark) -> bool:
-        overdue = mark in self._overdue
-        self._overdue.discard(mark)
-        return overdue
+        if not self._overdue or mark not in self._overdue:
+            return False
+        self._overdue.remove(mark)
+        return True
 
 
 def _quick(original: Callable[..., Any], careful: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
@@ -150,28 +151,32 @@ def _quick(original: Callable[..., Any], careful: Callable[..., Any], watch: Wat
 def _careful(original: Callable[..., Any], watch: Watch, client_timeout: float | None = None) -> Callable[..., Any]:
     """`request` of a session, watched, with all that a locustfile may want: contexts, verdicts of its own, degraded answers."""
     recorder = watch.recorder
+    now, flying, undecided, sent = recorder.now, recorder.flying, recorder.undecided, recorder.ids.add
     parameters = list(inspect.signature(original).parameters)[4:]
 
     def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
-        options.update(zip(parameters, positional, strict=False))
+        if positional:
+            options.update(zip(parameters, positional, strict=False))
         if client_timeout is not None and options.get("timeout") is None:
             options["timeout"] = client_timeout
         context = _context_of(self, options)
-        mark = (recorder.now(), str((context or {}).get("transaction") or name or self.request_name or url))
+        goes_by = name or self.request_name or url
+        start = now()
         if context:
-            recorder.sent(mark, context)
+            goes_by = str(context.get("transaction", goes_by))
+            sent(context, goes_by, start, "sent")
         me = getcurrent()
-        recorder.flying[me] = mark
+        flying[me] = mark = (start, goes_by)
         try:
             response = original(self, method, url, name, **options)
         except BaseException as error:
             watch.abort(mark, error, context)
             raise
-        end = recorder.now()
-        recorder.flying.pop(me, None)
+        end = now()
+        flying.pop(me, None)
         if options.get("catch_response"):
             response._watched = pending = Pending(mark, end, context, response.request_meta["exception"])
-            recorder.undecided[pending] = response
+            undecided[pending] = response
         else:
             watch.decide(Pending(mark, end, context, None), response, _error_of(response))
         return response
@@ -231,8 +236,10 @@ def _watch_verdict(manager: Any, watch: Watch) -> None:
 
     def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
         handled = original_exit(self, kind, error, trace)
-        pending = self.__dict__.pop("_watched", None)
-        if pending is not None and undecided.pop(pending, None) is not None:
+        if "_watched" not in self.__dict__:
+            return handled
+        pending = self.__dict__.pop("_watched")
+        if undecided.pop(pending, None) is not None:
             crash = CatchResponseError(f"{kind.__name__}: {error}") if kind else self.request_meta["exception"]
             watch.decide(pending, self, crash)
         return handled

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 
 from hypothesis import given
@@ -150,24 +151,15 @@ def test_reasons_are_bounded():
     assert sum(errors.values()) == 50
 
 
-def test_ids_are_told_when_sent_and_when_acknowledged_with_what_the_customer_was_told():
+def test_what_became_of_a_transaction_is_told():
     recorder = Recorder(Hand())
-    context = {"transaction": BUY, "id": "a1", "total": 4200}
-    recorder.sent((100.5, BUY), context)
-    good(recorder, 100.5, 100.6, degraded=True, context=context)
-    sent, acknowledged = recorder.take_ids()
-    assert (sent["id"], sent["outcome"], sent["transaction"]) == ("a1", "sent", BUY)
-    assert (acknowledged["outcome"], acknowledged["degraded"], acknowledged["told"]) == ("acknowledged", True, {"total": 4200})
-    assert recorder.take_ids() == []
-
-
-def test_an_id_that_only_the_answer_knows_is_told_with_it():
-    recorder = Recorder(Hand())
-    context = {"transaction": BUY}
-    recorder.sent((100.5, BUY), context)
-    context["id"] = "from the server"
-    good(recorder, 100.5, 100.6, context=context)
-    assert [entry["outcome"] for entry in recorder.take_ids()] == ["acknowledged"]
+    good(recorder, 100.5, 100.6, degraded=True, context={"id": "a"})
+    recorder.failed((100.5, BUY), 103.0, "timeout", "unanswered", {"id": "b"})
+    lines = recorder.ids.take()
+    assert [json.loads(line) for line in lines["acknowledged"]] == [
+        {"id": "a", "transaction": BUY, "mono": 100.6, "outcome": "acknowledged", "degraded": True}
+    ]
+    assert [json.loads(line)["outcome"] for line in lines["attempted"]] == ["unanswered"]
 
 
 def test_who_could_not_be_sent_was_attempted_and_failed():
