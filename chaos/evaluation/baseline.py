@@ -17,6 +17,8 @@ Events = Callable[[], Iterator[Event]]
 MEASURES = ("availability", "latency", "longest-outage", "probe")
 """What must hold before anything is struck, whichever window its tolerance binds in."""
 _MIN_REQUESTS = 20
+_TOLD_AFTER = 0.2
+"""A second is told by the generator, and read by us, at most so long after its end."""
 UNITS = {
     "latency": "s",
     "longest-outage": "s",
@@ -32,23 +34,31 @@ def baseline_problem(story: Story, events: Events) -> str:
     facts = read_facts(story, events())
     baseline = facts.timeline.phase("baseline")
     measures = baseline_measures(story, facts, baseline)
-    feed(measures, events)
+    feed([], events, before=measures)
     return baseline_words(story, facts, baseline, measures)
 
 
-def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None) -> None:
+def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None, *, before: list[Measure]) -> None:
+    """One reading of the journal for everybody. `before` sees only what was known when the fault phase began."""
+    everybody = [*measures, *before]
     for event in events():
-        if event.kind == "load":
-            if not event.payload.get("names"):
-                continue
+        if event.kind == "load" and event.payload.get("names"):
             second, names = int(event.payload["second"]), Names(event.payload["names"])
-            for measure in measures:
+            for measure in everybody:
                 measure.load(second, names)
             if meter:
                 meter.load(second, names)
         elif event.kind == "sample":
-            for measure in measures:
+            for measure in everybody:
                 measure.sample(event)
+        elif event.kind == "phase" and event.payload.get("phase") == "fault":
+            everybody = measures
+
+
+def _settled(baseline: Window) -> Window:
+    """The part of the baseline whose seconds had been told when it ended: judged then or later, it is the same."""
+    end = float(int(baseline.end - _TOLD_AFTER))
+    return Window(baseline.name, baseline.start, end) if end > baseline.start else baseline
 
 
 def _for_baseline(story: Story) -> list[Tolerance]:
@@ -56,13 +66,16 @@ def _for_baseline(story: Story) -> list[Tolerance]:
 
 
 def baseline_measures(story: Story, facts: Facts, baseline: Window | None) -> list[Measure]:
-    return [measure_for(each, scope_of(facts, baseline)) for each in _for_baseline(story)] if baseline else []
+    if baseline is None:
+        return []
+    scope = scope_of(facts, _settled(baseline), settled=False)
+    return [measure_for(each, scope) for each in _for_baseline(story)]
 
 
 def baseline_words(story: Story, facts: Facts, baseline: Window | None, measures: list[Measure]) -> str:
     if baseline is None:
         return "there was no baseline"
-    attempted = facts.generator.attempted(baseline.seconds)
+    attempted = facts.generator.attempted(_settled(baseline).seconds)
     if story.load is not None and attempted < _MIN_REQUESTS:
         return f"only {attempted} requests were attempted in {baseline.length:.1f} s; at least {_MIN_REQUESTS} are needed"
     problems = []

@@ -59,5 +59,5 @@ def is_clean(timeline: Timeline) -> bool:
     return all(entry.verified for entry in timeline.entries.values() if entry.intended is not None)
 
 
-def scope_of(facts: Facts, window: Window, origin: float | None = None) -> Scope:
-    return Scope(window=window, timeline=facts.timeline, generator=facts.generator, origin=origin)
+def scope_of(facts: Facts, window: Window, origin: float | None = None, *, settled: bool = True) -> Scope:
+    return Scope(window=window, timeline=facts.timeline, generator=facts.generator, origin=origin, settled=settled)

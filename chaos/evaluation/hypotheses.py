@@ -13,6 +13,7 @@ _AT_LIMIT = 0.6  # share of failures at our own limit that makes a plateau
 _RETRIED = 1.5  # calls for each arrival from which on somebody calls again
 _STORM = 4.0
 _STAMPEDE = 2.0
+_TIGHT = 0.45  # share of requests that a plateau holds, at least
 _SLOW_DEPENDENCY = 0.5  # seconds; below this nobody can tell who waits for whom
 
 
@@ -72,6 +73,9 @@ def no_circuit_breaker(seen: Evidence) -> Case:
         case.against.append(f"in the second half of the fault half of the requests took at most {plateau:.2f} s")
         return case
     spread = share_between(late, plateau / 1.5, plateau * 1.5)
+    if spread < _TIGHT:
+        case.against.append(f"late in the fault requests took anything around {plateau:.2f} s: no time-out looks like that")
+        return case
     case.speaks(
         0.45,
         f"late in the fault requests still took about {plateau:.2f} s ({spread:.0%} of them), {usual:.2f} s before",

@@ -62,7 +62,7 @@ def _measure(
     before = baseline_measures(story, facts, baseline)
     whole = facts.timeline.windows().get("whole")
     meter = ImpactMeter(story, whole, facts.timeline, facts.generator) if whole else None
-    feed([*(measure for measure in measures if measure), *before], events, meter)
+    feed([measure for measure in measures if measure], events, meter, before=before)
     found = [measure.result() if measure else None for measure in measures]
     impact = meter.result().as_json() if meter else {}
     problem = baseline_words(story, facts, baseline, before) if baseline else ""

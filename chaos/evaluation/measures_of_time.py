@@ -35,7 +35,7 @@ class OutageMeasure(MeasureBase):
         longest = max(found, key=lambda each: each.length, default=None)
         limit = self.tolerance.good_within
         within = f" within {ms(limit)}" if limit is not None else ""
-        words = f"every stretch without a good answer{within} was shorter than a slot of 50 ms"
+        words = f"every stretch without a good answer{within} was shorter than 0.1 s"
         if longest is not None:
             since = self.scope.timeline.strike or window.start
             words = (

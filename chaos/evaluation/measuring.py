@@ -36,6 +36,7 @@ class Scope:
     timeline: Timeline
     generator: Generator
     origin: float | None = None  # where the clock of the tolerance starts
+    settled: bool = True  # false: what is in flight may still be answered
 
     @property
     def span(self) -> range:
@@ -99,16 +100,23 @@ class Measure(Protocol):
 
 @dataclass
 class Counts:
-    """Requests by how they ended. What was attempted and never answered has failed."""
+    """Requests by how they ended. What was never answered has failed; with `settled` false it may still be answered."""
 
-    attempted: int = 0
+    sent: int = 0
     good: int = 0
     degraded: int = 0
+    told_failed: int = 0
+    settled: bool = True
 
     def add(self, name: Mapping[str, Any]) -> None:
-        self.attempted += name.get("attempted", 0)
+        self.sent += name.get("attempted", 0)
         self.good += name.get("good", 0)
         self.degraded += name.get("degraded", 0)
+        self.told_failed += name.get("failed", 0)
+
+    @property
+    def attempted(self) -> int:
+        return self.sent if self.settled else self.answered + self.told_failed
 
     @property
     def answered(self) -> int:
@@ -126,6 +134,9 @@ class MeasureBase:
     tolerance: Any
     scope: Scope
     counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self.counts.settled = self.scope.settled
 
     def load(self, second: int, names: Names) -> None:
         if second in self.scope.window.seconds and (name := names.of(self.tolerance.transaction)):
@@ -154,7 +165,11 @@ def buckets(name: Mapping[str, Any], key: str) -> dict[int, int]:
 
 
 def nothing_attempted(window: Window) -> Measured:
-    return Measured(value=None, arithmetic=f"nothing was attempted in {window.length:.1f} s: no data", missing="no-data")
+    return Measured(
+        value=None,
+        arithmetic=f"nothing was attempted, or nothing came back, in {window.length:.1f} s: no data",
+        missing="no-data",
+    )
 
 
 def too_few(n: int) -> ReasonCode:

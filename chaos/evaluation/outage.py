@@ -25,6 +25,8 @@ from chaos.model.histogram import upper_bound
 
 SLOTS = 20
 SLOT = 1.0 / SLOTS
+_FINEST = 2.001 * SLOT
+"""Shorter stretches are between two answers in neighbouring slots: nothing that could be told from a busy service."""
 _MANY_MEANT = 10.0
 """So many arrivals meant and none attempted is harm: by chance it happens once in 20,000 times."""
 _USUAL = 5.0
@@ -127,11 +129,9 @@ class _Walk:
             self._failing_until = max(self._failing_until, moment + failing)
         waiting = waiting or self._failing_until > after
         if good:
-            self._close(moment)
-            if failing is not None:  # which of the two came first is not known: say that the failure came after the answer
+            self._close(after)  # where in the slot it came is not known: an outage may be said to be longer, never shorter
+            if waiting or failing is not None:  # somebody else still is, or was after it
                 self._since, self._tried = moment, after
-            elif waiting:  # somebody else still is
-                self._since = self._tried = after
         elif tried or waiting:
             self._try(moment, after)
 
@@ -169,4 +169,4 @@ class _Walk:
         """The stretches, clipped to the window."""
         self._close(window.end)
         clipped = [Outage(max(each.start, window.start), min(each.end, window.end)) for each in self._found]
-        return [each for each in clipped if each.length > 0]
+        return [each for each in clipped if each.length > _FINEST]

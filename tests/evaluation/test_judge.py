@@ -90,9 +90,29 @@ def test_a_healthy_baseline_is_no_problem(kit, healthy):
     assert baseline_problem(kit.story(), healthy.events) == ""
 
 
+def test_what_is_in_flight_when_the_fault_strikes_is_no_fault_of_the_baseline(kit, healthy):
+    """It was healthy when it was asked, and it still is when the whole journal is judged."""
+    healthy.during(lambda each: replace(each, outcome="failed", took=3.0), kit.strike - 0.8, kit.strike + 1)
+    early = [event for event in healthy.events() if event.mono <= kit.strike]
+    assert baseline_problem(kit.story(), lambda: iter(early)) == ""
+    assert judge(kit.story(), healthy.events, kit.info()).reason != "baseline-unhealthy"
+
+
+def test_slow_answers_that_are_still_under_way_are_not_counted_as_failed(kit, sim):
+    sim.load(took=0.45)
+    early = [event for event in sim.events() if event.mono <= kit.strike]
+    assert baseline_problem(kit.story(), lambda: iter(early)) == ""
+
+
+def test_a_service_that_hangs_in_the_baseline_is_ill(kit, sim):
+    sim.load(took=9.0, outcome="failed")
+    early = [event for event in sim.events() if event.mono <= kit.strike]
+    assert "nothing came back" in baseline_problem(kit.story(), lambda: iter(early))
+
+
 def test_a_baseline_of_a_few_requests_proves_nothing(kit, sim):
     sim.load(rate=3)
-    assert "only 18 requests" in baseline_problem(kit.story(), sim.events)
+    assert "only 15 requests" in baseline_problem(kit.story(), sim.events)
 
 
 def test_a_tolerance_about_a_transaction_that_nobody_makes_is_found_in_the_baseline(kit, healthy):

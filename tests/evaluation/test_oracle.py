@@ -87,10 +87,12 @@ def test_never_a_wrong_pass(kit, data):
     if rows["fast"].outcome == "held":
         assert slowest <= limit
     if rows["outage"].outcome == "held":
-        assert longest <= outage + 0.06  # a slot
+        assert longest <= outage
     if not run.missing and verdict.reason != "baseline-unhealthy":
         if rows["answered"].outcome == "breached":
             assert answered < share / 100
         if rows["fast"].outcome == "breached":
             assert slowest * (1 + BAND) > limit
-        assert -0.06 <= rows["outage"].value - longest <= 0.06 + 1 / 8  # never shorter; longer by a gap between two at most
+        # never shorter than it was, but for what is too short to be seen; longer by two slots and a gap between customers at most
+        assert rows["outage"].value >= longest - 1e-9 or longest <= 0.1
+        assert rows["outage"].value <= longest + 0.1 + 1 / 8 + 1e-9
