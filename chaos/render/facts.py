@@ -69,8 +69,15 @@ def work_state(item: RoadmapItem) -> str:
     return state_of(item)
 
 
+def closing(item: RoadmapItem) -> str:
+    """What closed an item, or what will: nothing else does."""
+    if work_state(item) == "closed" and item.observed.closed_by:
+        return f"closed by run {item.observed.closed_by}: {accepted_by(item)}"
+    return f"closed when {accepted_by(item)}"
+
+
 def accepted_by(item: RoadmapItem) -> str:
-    """What closes an item: nothing else does."""
+    """What has to be seen before an item is closed."""
     acceptance = item.acceptance
     times = "" if acceptance.repeats == 1 else f" {acceptance.repeats} times in a row"
     place = "" if acceptance.min_environment == "none" else f" on {acceptance.min_environment} or nearer to production"

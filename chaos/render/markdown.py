@@ -106,6 +106,8 @@ def _finding(finding: Finding) -> str:
         lines += [f"  - considered and set aside: {text(each)}" for each in cause.rivals]
         lines += [f"- **what would settle it** {text(cause.would_settle)}"] if cause.would_settle else []
         lines += [f"- **remedy** {text(cause.remedy)}"] if cause.remedy else []
+    if finding.kind == "strength":
+        return "\n".join(lines)
     if finding.owner:
         lines.append(f"- **owner** {text(finding.owner)}{f', due {text(finding.due)}' if finding.due else ''}")
     if finding.closed_by:
@@ -124,11 +126,11 @@ def _roadmap(data: ReportData) -> str:
             item.severity,
             text(item.plan.owner),
             text(item.plan.due),
-            text(facts.accepted_by(item)),
+            text(facts.closing(item)),
         ]
         for item in data.items
     ]
-    return "## Roadmap\n\n" + _table(["item", "title", "state", "severity", "owner", "due", "closed when"], rows)
+    return "## Roadmap\n\n" + _table(["item", "title", "state", "severity", "owner", "due", "closing"], rows)
 
 
 def _faults(data: ReportData) -> str:

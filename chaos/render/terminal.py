@@ -122,7 +122,7 @@ def _finding(page: Page, finding: Finding) -> None:
 def _item(page: Page, item: RoadmapItem) -> None:
     page.line((item.id, "bold"), f"  {item.title}", indent=2, hang=4)
     plan = f"{item.plan.owner}, due {item.plan.due}"
-    page.line(f"{facts.work_state(item)}, {item.severity}, {plan}; closed when {facts.accepted_by(item)}", indent=4)
+    page.line(f"{facts.work_state(item)}, {item.severity}, {plan}; {facts.closing(item)}", indent=4)
 
 
 def roadmap_text(items: list[RoadmapItem]) -> str:
