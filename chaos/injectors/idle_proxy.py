@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from chaos.injectors import in_path
+from chaos.injectors import in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.model.dose import Dose
@@ -19,7 +19,7 @@ class IdleProxy(PathSpec):
 Spec = IdleProxy
 State = PathState
 start, stop, verify = in_path.arm, in_path.disarm, in_path.verify
-permissions, undo_words, traffic = in_path.permissions, in_path.undo_words, in_path.traffic
+permissions, undo_words, traffic = path_rights.permissions, in_path.undo_words, in_path.traffic
 
 
 def prepare(spec: IdleProxy, aim: Aim) -> PathState:

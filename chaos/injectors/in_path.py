@@ -21,11 +21,12 @@ from chaos.injectors.renewing import refuse_to_roll, roll
 from chaos.injectors.targets import refuse_protected, target_of
 from chaos.model.base import Name
 from chaos.model.dose import Route
-from chaos.model.run import Permission
 from chaos.probes.pods_ready import is_ready
 
 PROXY_LABEL = "gameday.dev/proxy"
 _SETTLE = 10.0  # seconds for endpoints to follow a selector
+_DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
+_DRAIN_SANDBOX = 0.3  # its Services follow at once
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
 _SMALLEST_CALL = 40  # bytes; no HTTP request is smaller in practice
 
@@ -59,8 +60,7 @@ class PathState(FaultState):
     twin: str  # name of the Service
     image: str
     renew: str = "wait"
-    drain: float = 1.5
-    """Seconds for nodes to follow the endpoints, and for calls under way to end, before the proxy goes."""
+    drain: float  # seconds before the proxy goes, once the endpoints lead past it
 
     @property
     def proxy_selector(self) -> dict[str, str]:
@@ -105,31 +105,8 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
         "twin": helpers.name_for("twin", aim.run, spec.service),
         "image": aim.images["toxiproxy"],
         "renew": spec.renew,
+        "drain": _DRAIN_SANDBOX if cluster.environment.kind == "sandbox" else _DRAIN,
     }
-
-
-def permissions(state: PathState) -> list[Permission]:
-    """Every right to arm, strike, undo and disarm."""
-    space = state.namespace
-    kinds = (("services", ""), ("configmaps", ""), ("deployments", "apps"))
-    wanted = [Permission(verb="create", resource=kind, group=group, namespace=space) for kind, group in kinds]
-    wanted += [
-        Permission(verb=verb, resource=kind, group=group, namespace=space, use="undo")
-        for kind, group in kinds
-        for verb in ("get", "delete")
-    ]
-    for use in ("inject", "undo"):
-        wanted.append(Permission(verb="patch", resource="services", namespace=space, name=state.service, use=use))
-        wanted += [
-            Permission(verb=verb, resource="pods", subresource="proxy", namespace=space, use=use)
-            for verb in ("get", "create", "patch", "delete")
-        ]
-    if state.renew == "roll-target":
-        wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
-    observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
-    return wanted + [
-        Permission(verb="list", resource=kind, group=group, namespace=space, use="observe") for kind, group in observed
-    ]
 
 
 def undo_words(state: PathState) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from chaos.clients.world import World
-from chaos.injectors import in_path
+from chaos.injectors import in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.model.base import Record
@@ -72,7 +72,7 @@ class State(PathState):
 
 Spec = Latency
 arm, disarm, verify = in_path.arm, in_path.disarm, in_path.verify
-permissions, undo_words, traffic = in_path.permissions, in_path.undo_words, in_path.traffic
+permissions, undo_words, traffic = path_rights.permissions, in_path.undo_words, in_path.traffic
 
 
 def prepare(spec: Latency, aim: Aim) -> State:

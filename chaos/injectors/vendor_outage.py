@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from chaos.clients.world import World
 from chaos.errors import BadInput, NotFound, ProxyError
-from chaos.injectors import helpers, in_path
+from chaos.injectors import helpers, in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.injectors.path_objects import joined
@@ -105,7 +105,7 @@ def _known_secret(name: str, aim: Aim) -> None:
 
 
 def permissions(state: State) -> list[Permission]:
-    wanted = in_path.permissions(state)
+    wanted = path_rights.permissions(state)
     space = state.namespace
     if state.tls_secret:
         wanted.append(Permission(verb="get", resource="secrets", namespace=space, name=state.tls_secret, use="observe"))

@@ -286,7 +286,7 @@ def test_renewing_restarts_the_targets_pods_when_the_proxy_stands(world, app, ai
     assert eventually(lambda: ready(world.cluster, app) == 2)
     before = {pod["metadata"]["uid"] for pod in world.cluster.find("Pod", app, labels=SELECTOR)}
     state = idle(aim(), renew="roll-target")
-    assert "eviction" in {permission.subresource for permission in in_path.permissions(state)}
+    assert "eviction" in {permission.subresource for permission in idle_proxy.permissions(state)}
     in_path.arm(state, world)
     after = {pod["metadata"]["uid"] for pod in world.cluster.find("Pod", app, labels=SELECTOR)}
     assert len(after) == 2
@@ -319,6 +319,7 @@ def path_state(*ports):
         proxy="gameday-proxy",
         twin="gameday-twin",
         image="i",
+        drain=0.0,
     )
 
 

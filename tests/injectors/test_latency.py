@@ -16,7 +16,7 @@ def toxics(**more):
 
 def state(**more):
     fields = {"toxics": [], "service": "web", "service_uid": "u", "selector": {"a": "b"}, "port": 80, "ports": [], "path": "/x"}
-    return latency.State(namespace="n", run="r", step="s", proxy="p", twin="t", image="i", **{**fields, **more})
+    return latency.State(namespace="n", run="r", step="s", proxy="p", twin="t", image="i", drain=0.0, **{**fields, **more})
 
 
 def test_units_are_those_of_toxiproxy():

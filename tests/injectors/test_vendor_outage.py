@@ -8,6 +8,7 @@ from chaos.injectors import vendor_outage
 from chaos.injectors.base import Aim
 from chaos.injectors.vendor_outage import STATUS, Mode
 from chaos.model.caps import Caps
+from chaos.model.run import Environment
 
 MODES = Mode.__args__
 MORE = {"slow": {"latency": "2s"}, "partial": {"share": "30%"}}
@@ -21,6 +22,8 @@ def spec(mode, **more):
 
 class Cluster:
     """One Service and one Secret, and nothing else."""
+
+    environment = Environment(kind="cluster", name="one")
 
     def __init__(self, port, secret):
         self.service = {

@@ -1,0 +1,32 @@
+"""What a fault in the path of a Service needs to be allowed, to inject and to undo."""
+
+from typing import TYPE_CHECKING
+
+from chaos.model.run import Permission
+
+if TYPE_CHECKING:
+    from chaos.injectors.in_path import PathState
+
+
+def permissions(state: "PathState") -> list[Permission]:
+    """Every right to arm, strike, undo and disarm."""
+    space = state.namespace
+    kinds = (("services", ""), ("configmaps", ""), ("deployments", "apps"))
+    wanted = [Permission(verb="create", resource=kind, group=group, namespace=space) for kind, group in kinds]
+    wanted += [
+        Permission(verb=verb, resource=kind, group=group, namespace=space, use="undo")
+        for kind, group in kinds
+        for verb in ("get", "delete")
+    ]
+    for use in ("inject", "undo"):
+        wanted.append(Permission(verb="patch", resource="services", namespace=space, name=state.service, use=use))
+        wanted += [
+            Permission(verb=verb, resource="pods", subresource="proxy", namespace=space, use=use)
+            for verb in ("get", "create", "patch", "delete")
+        ]
+    if state.renew == "roll-target":
+        wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
+    observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
+    return wanted + [
+        Permission(verb="list", resource=kind, group=group, namespace=space, use="observe") for kind, group in observed
+    ]
