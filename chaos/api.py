@@ -134,7 +134,7 @@ def versions() -> dict[str, str]:
 def _info(story: Story, place: Place, options: RunOptions, *, run_id: str, seed: int, started: datetime) -> RunInfo:
     return RunInfo(
         id=run_id,
-        mode=options.mode,  # type: ignore[arg-type] # checked by the command line
+        mode=options.mode,
         trigger=options.trigger,
         scenario=story.id,
         title=story.title,

@@ -50,7 +50,7 @@ class LoadTarget(Model):
 
 
 class DegradedWhen(Model):
-    """How an answer says that it is a degraded one: a header (`X-Degraded`, `X-Degraded: yes`) or a JSON field (`pay.deferred`)."""
+    """How an answer says that it is degraded: a header (`X-Degraded`, `X-Degraded: yes`) or a JSON field (`pay.deferred`)."""
 
     header: str | None = None
     json_field: Annotated[str | None, Field(alias="json")] = None

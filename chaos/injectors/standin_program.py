@@ -156,11 +156,11 @@ class Vendor(Quiet):
         if self.headers.get("User-Agent") != WITNESS:
             self.state.count(self.headers.get("Idempotency-Key"))
         mode = self.state.mode()
-        if mode and random.random() < mode["share"]:  # noqa: S311
+        if mode and random.random() < mode["share"]:
             return self.fail(mode)
         return self.pass_on(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any
 
     def fail(self, mode: Json) -> None:
         status, value = ANSWERS[mode["mode"]]
@@ -236,7 +236,7 @@ def serve(address: str, port: int, tls: str) -> tuple[Server, Server]:
 def main() -> None:
     """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as process 1 of a container the signal has no default
-    address = os.environ.get("POD_IP") or "0.0.0.0"  # noqa: S104 - its pod is what it serves
+    address = os.environ.get("POD_IP") or "0.0.0.0"
     vendor, admin = serve(address, int(os.environ["PORT"]), os.environ.get("POD_ROOT", "") + "/tls")
     threading.Thread(target=vendor.serve_forever, daemon=True).start()
     admin.serve_forever()

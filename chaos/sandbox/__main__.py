@@ -1,4 +1,4 @@
-"""`python -m chaos.sandbox FOLDER [PARENT]`: the daemon. It writes its kubeconfig when it answers; SIGTERM ends it with all its pods.
+"""`python -m chaos.sandbox FOLDER [PARENT]`: the daemon; it writes its kubeconfig when it answers, and SIGTERM ends it.
 
 With a PARENT (a pid) it ends when that process does.
 """

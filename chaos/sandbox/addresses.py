@@ -25,7 +25,7 @@ class Addresses:
 
 
 def _claim() -> tuple[socket.socket, str]:
-    for octet in random.sample(range(20, 250), 200):  # noqa: S311 - any free one will do
+    for octet in random.sample(range(20, 250), 200):
         lock = socket.socket()
         try:
             lock.bind((f"127.{octet}.0.1", 1024))

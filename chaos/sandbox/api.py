@@ -256,7 +256,12 @@ async def _forward(request: Request, host: str, port: int, target: str) -> Respo
     reader, writer = await asyncio.open_connection(host, port)
     try:
         kept = {name: value for name, value in request.headers.items() if name in ("content-type", "accept")}
-        head = [f"{request.method} {target} HTTP/1.0", f"Host: {host}:{port}", f"Content-Length: {len(request.body)}"]
+        head = [
+            f"{request.method} {target} HTTP/1.0",
+            "Connection: close",
+            f"Host: {host}:{port}",
+            f"Content-Length: {len(request.body)}",
+        ]
         head += [f"{name}: {value}" for name, value in kept.items()]
         writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + request.body)
         status = int((await reader.readline()).split()[1])
@@ -264,6 +269,8 @@ async def _forward(request: Request, host: str, port: int, target: str) -> Respo
         while (line := await reader.readline()).strip():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
+        if status in (204, 304):
+            return Response(status)
         length = headers.get("content-length")
         body = await reader.readexactly(int(length)) if length else await _chunks_or_rest(reader, headers)
         return Response(status, body, headers.get("content-type", "text/plain"))
@@ -286,9 +293,8 @@ def _typed(obj: Obj, resource: Resource, namespace: str) -> Obj:
         raise bad_request(f"expected a {resource.kind}, got a {obj['kind']}")
     obj["kind"] = resource.kind
     meta = obj.setdefault("metadata", {})
-    if resource.namespaced:
-        if meta.setdefault("namespace", namespace) != namespace:
-            raise bad_request("the namespace of the object does not match that of the request")
+    if resource.namespaced and meta.setdefault("namespace", namespace) != namespace:
+        raise bad_request("the namespace of the object does not match that of the request")
     return obj
 
 

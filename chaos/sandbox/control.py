@@ -11,7 +11,6 @@ from pathlib import Path
 
 from chaos.errors import NotReady
 
-
 _started: list[subprocess.Popen[bytes]] = []  # kept, so that nobody warns of a daemon that is meant to run on
 
 
@@ -33,7 +32,7 @@ def status(folder: Path) -> Sandbox | None:
         command = Path(f"/proc/{info['pid']}/cmdline").read_bytes()
     except (OSError, ValueError, KeyError):
         return None
-    if b"chaos.embedded" not in command or str(folder).encode() not in command:
+    if b"chaos.sandbox" not in command or str(folder).encode() not in command:
         return None  # the number belongs to somebody else by now
     return Sandbox(info["pid"], info["server"], folder / "kubeconfig", folder / "log", info["network"])
 
@@ -48,9 +47,11 @@ def up(folder: Path, *, within: float = 20.0, die_with_parent: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("info.json", "kubeconfig"):
         (folder / name).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "chaos.embedded", str(folder), *([str(os.getpid())] if die_with_parent else [])]
+    command = [sys.executable, "-m", "chaos.sandbox", str(folder), *([str(os.getpid())] if die_with_parent else [])]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     _started.append(process)
     deadline = time.monotonic() + within
     while time.monotonic() < deadline and process.poll() is None:
@@ -84,6 +85,6 @@ def _alive(pid: int) -> bool:
         if child.pid == pid:
             return child.poll() is None
     try:
-        return "Z" != Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False

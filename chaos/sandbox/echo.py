@@ -14,7 +14,7 @@ class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         said = self.rfile.read(length).decode(errors="replace")
         ready = time.monotonic() >= _READY_AT

@@ -19,7 +19,7 @@ def program_of(image: str, env: dict[str, str], address: str) -> list[str] | Non
     if repository == "gameday-shop":
         return [sys.executable, "-m", "chaos.shop"]
     if repository == "gameday-echo":
-        return [sys.executable, str(_PACKAGE / "sandbox" / "echo.py")]
+        return [sys.executable, "-m", "chaos.sandbox.echo"]
     if repository.endswith("shopify/toxiproxy"):
         own = os.environ.get("GAMEDAY_TOXIPROXY")
         start = [own] if own else [sys.executable, "-m", "chaos.sandbox.toxiproxy"]

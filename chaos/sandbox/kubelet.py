@@ -213,7 +213,7 @@ class Kubelet:
         self._report(pod, ready=False, restarts=restarts, exit_code=code)
         self._store.set_status(pod, {"phase": "Succeeded" if code == 0 else "Failed"})
 
-    def _report(
+    def _report(  # noqa: PLR0913 - keyword-only: what is to be said of one container
         self,
         pod: Obj,
         *,

@@ -15,7 +15,9 @@ def allowed(store: Store, source: Obj | None, target: Obj, port: int) -> bool:
     return source is None or _one_way(store, source, "Egress", "egress", "to", target, port)
 
 
-def _one_way(store: Store, subject: Obj, kind: str, rules: str, peers: str, other: Obj | None, port: int) -> bool:
+def _one_way(  # noqa: PLR0913, PLR0917 - ingress and egress are the same question with other words
+    store: Store, subject: Obj, kind: str, rules: str, peers: str, other: Obj | None, port: int
+) -> bool:
     """Policies add up: none that selects the subject = open, else one rule of one of them must let it pass."""
     selecting = [policy for policy in store.all("NetworkPolicy", _space(subject)) if _selects(policy, subject, kind)]
     if not selecting:

@@ -18,7 +18,14 @@ class _Strict(yaml.SafeDumper):
 
 
 def _text(dumper: _Strict, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if reads_as_text(value) else "'")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=_style(value))
+
+
+def _style(value: str) -> str | None:
+    """Plain where that reads as text; escaped where a character could be taken for a line's end or be lost."""
+    if not all(char.isprintable() or char == "\n" for char in value):
+        return '"'
+    return None if reads_as_text(value) else "'"
 
 
 _Strict.add_representer(str, _text)

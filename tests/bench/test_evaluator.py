@@ -116,7 +116,7 @@ def test_half_a_second_of_cpu_for_a_million_requests(tmp_path, rate, names):
     path = tmp_path / "journal.jsonl"
     requests = write_journal(path, seconds=1000, rate=rate, names=names)
     cpu = sorted(in_a_process_of_its_own(path)[0] for _ in range(3))[1]
-    print(f"\n{requests:,} requests of {names} transactions: {cpu:.2f} s CPU, {cpu / requests * 1e6:.2f} s a million")  # noqa: T201 the figure is what a benchmark is for
+    print(f"\n{requests:,} requests of {names} transactions: {cpu:.2f} s CPU, {cpu / requests * 1e6:.2f} s a million")
     assert cpu / requests * 1e6 <= 0.5
 
 
@@ -127,6 +127,6 @@ def test_memory_does_not_grow_with_requests(tmp_path):
         path = tmp_path / f"{rate}.jsonl"
         write_journal(path, seconds=600, rate=rate, names=5)
         growth.append(in_a_process_of_its_own(path)[1])
-    print("\nmemory for 0.6, 6 and 60 million requests: " + ", ".join(f"{mb:.1f} MB" for mb in growth))  # noqa: T201 the figure is what a benchmark is for
+    print("\nmemory for 0.6, 6 and 60 million requests: " + ", ".join(f"{mb:.1f} MB" for mb in growth))
     assert growth[2] <= growth[0] + 4
     assert growth[2] <= 64
