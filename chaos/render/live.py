@@ -16,11 +16,13 @@ from chaos.model.events import Event
 from chaos.render import words
 from chaos.render.happenings import Change
 from chaos.render.plain import PlainView
-from chaos.render.progress import PHASES, Beat, Progress
+from chaos.render.progress import PHASES, Beat, Progress, lengths_of
+from chaos.story import Story
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SPARK = 40
 _DRAWN_EVERY = 0.25
+_TIME = 11  # width of a line's time
 
 
 class View(Protocol):
@@ -35,11 +37,11 @@ class View(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
-def view_for(stream: TextIO, lengths: Mapping[str, float] | None = None) -> View:
-    """The live view where `stream` is a terminal, plain lines elsewhere. `lengths`: phase -> planned seconds."""
+def view_for(stream: TextIO, story: Story | None = None) -> View:
+    """The live view where `stream` is a terminal, plain lines elsewhere. With the story there is a countdown."""
     console = Console(file=stream)
     if console.is_terminal and not console.is_dumb_terminal:
-        return LiveView(console, lengths)
+        return LiveView(console, lengths_of(story) if story else None)
     return PlainView(stream)
 
 
@@ -75,7 +77,8 @@ class LiveView:
             self._lines.seek(0)
             self._lines.truncate()
         if said:
-            self._console.print(Text(said.rstrip("\n")), soft_wrap=True)
+            for line in said.splitlines():
+                self._console.print(_hung(line, self._console))
 
     def draw(self) -> RenderableType:
         """The view as it is now."""
@@ -89,6 +92,15 @@ class LiveView:
                 *[_fault(change, progress, now) for change in progress.faults],
             ]
         return Group(*parts)
+
+
+def _hung(line: str, console: Console) -> Table:
+    """A line whose wrapped rest stands under its text, not under its time."""
+    grid = Table.grid(padding=0)
+    grid.add_column(width=_TIME, no_wrap=True)
+    grid.add_column(max_width=max(20, console.width - _TIME))
+    grid.add_row(Text(line[:_TIME], "dim"), Text(line[_TIME:]))
+    return grid
 
 
 def _phases(progress: Progress, now: float) -> Text:

@@ -158,7 +158,7 @@ class PlainView:
         if all(second and second.good for second in recent):
             self._harmed = False
             self._seconds.clear()
-            return "answers are good again"
+            return "requests are answered again"
         return ""
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chaos.engine.timeline import length, schedule
 from chaos.model.events import Event
 from chaos.model.histogram import Histogram
 from chaos.render.gathering import Gathered, gather_one
 from chaos.render.happenings import Change
+from chaos.story import Story
 
 PHASES = ("preflight", "arm", "warm-up", "baseline", "fault", "recovery", "disarm")
 _WINDOW = 60
@@ -82,14 +84,20 @@ class Progress:
         if not self.lengths:
             return None
         left = 0.0
-        for phase, length in self.lengths.items():
+        for phase, planned in self.lengths.items():
             span = next((span for span in self.seen.phases if span.name == phase), None)
             if span is None:
-                left += length
+                left += planned
             elif span.end is None:
-                left += max(0.0, length - (now - span.start))
+                left += max(0.0, planned - (now - span.start))
         return left
 
     @property
     def faults(self) -> list[Change]:
         return [change for change in self.seen.changes.values() if change.strikes]
+
+
+def lengths_of(story: Story) -> dict[str, float]:
+    """Phase -> planned seconds, for the countdown."""
+    warm_up = {"warm-up": story.load.warm_up} if story.load else {}
+    return {**warm_up, "baseline": story.baseline, "fault": length(schedule(story, "ci")), "recovery": story.recovery}

@@ -29,7 +29,7 @@ def test_one_line_a_happening_in_a_pipe(breached_events: list[Event]) -> None:
         "HARM: ",
         "dose proved: held 12 of 12",
         "undone: vendor-outage at payments in 40 ms",
-        "answers are good again",
+        "requests are answered again",
         "put back and read back: vendor-outage at payments",
         "everything is put back",
     ]
@@ -48,7 +48,7 @@ def test_hanging_requests_are_not_taken_for_recovery(breached_events: list[Event
             payload["names"] = {"checkout": {"attempted": 9}}
         hanging.append(event.model_copy(update={"payload": payload}))
     lines = told(hanging)
-    assert lines.index("answers are good again") > next(n for n, line in enumerate(lines) if line.startswith("undone"))
+    assert lines.index("requests are answered again") > next(n for n, line in enumerate(lines) if line.startswith("undone"))
 
 
 def test_control_characters_do_not_reach_the_stream(breached_events: list[Event]) -> None:

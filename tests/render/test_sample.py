@@ -68,6 +68,6 @@ def test_the_sample_shows_a_breach_with_its_cause_and_all_put_back(data: ReportD
 
 def test_nothing_in_the_sample_tells_of_the_machine_it_was_recorded_on() -> None:
     for path in SAMPLE.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".png":
             found = re.search(r"/(home|root|work|tmp|usr|var)/|127\.\d+\.\d+\.\d+|\"operator\": \"root\"", path.read_text())
             assert not found, (path, found)
