@@ -115,10 +115,8 @@ def _contradictions(document: Document, places: dict[str, Loc], tolerances: Sequ
         if _percentile(low) == _percentile(high) and limit_of(low) != limit_of(high):
             yield document.problem(loc, f"{other.id}: contradicts {one.id}: the same measure with another limit")
         if _percentile(low) < _percentile(high) and limit_of(low) > limit_of(high):
-            slow, fast = f"p{_percentile(low):g}", f"p{_percentile(high):g}"
-            yield document.problem(
-                loc, f"{low.id}: contradicts {high.id}: {slow} may be slower than {fast}, which it can never be"
-            )
+            why = f"p{_percentile(low):g} may be slower than p{_percentile(high):g}, which it can never be"
+            yield document.problem(loc, f"{low.id}: contradicts {high.id}: {why}")
 
 
 _QUESTION = ("measure", "transaction", "window", "start", "after", "probe", "good_within", "good_share")

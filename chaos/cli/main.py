@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import click
 
 from chaos.cli.lazy import Entry, LazyGroup
-from chaos.errors import GamedayError, NotReady
 
 BAD_INPUT, STOPPED, LEFTOVERS, CRASHED = 2, 3, 4, 70
 
@@ -75,7 +74,10 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)  # start-up makes many objects and no garbage
     _search_no_plugins()
     _survive_closed_pipes()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.disable()
+    gc.freeze()  # the kernel takes everything at once: no last search for garbage
+    sys.exit(code)
 
 
 def _search_no_plugins() -> None:
@@ -98,6 +100,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(error: BaseException) -> int:
+    from chaos.errors import GamedayError
+
     if isinstance(error, click.ClickException):
         error.show()
         return BAD_INPUT
@@ -124,6 +128,8 @@ def _crashed(error: BaseException) -> int:
 
 def _unless_left_over(code: int) -> int:
     """The last look: an open ledger entry of a dead run outranks whatever else there is to say."""
+    from chaos.errors import GamedayError, NotReady
+
     ledger = sys.modules.get("chaos.ledger")
     if code == LEFTOVERS or ledger is None or "chaos.engine.run" not in sys.modules:
         return code

@@ -4,7 +4,6 @@ A location of pydantic's holds the tags of unions, which are not in the file; `D
 models are walked along the location, so that only keys which are right at that very place are offered.
 """
 
-import difflib
 import re
 import types
 import typing
@@ -54,15 +53,14 @@ _LIMITS = {
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint with the known word that was probably meant; nothing where none, or several alike, come near."""
+    import difflib  # noqa: PLC0415 # only those who made a mistake wait for it
+
     folded = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
-    if len(close) == 2 and _likeness(word, close[0]) == _likeness(word, close[1]):
+    likeness = [difflib.SequenceMatcher(None, other, word.casefold()).ratio() for other in close]
+    if len(likeness) == 2 and likeness[0] == likeness[1]:
         return ""
     return f"did you mean {folded[close[0]]}?" if close else ""
-
-
-def _likeness(word: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, other, word.casefold()).ratio()
 
 
 def problems(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Problem]:

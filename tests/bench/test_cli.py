@@ -21,7 +21,7 @@ pytestmark = pytest.mark.bench
 
 ROUNDS = 20
 PEER = Path(os.environ.get("GAMEDAY_PEERS", "build/peers")).absolute() / "bin" / "chaos"
-OURS = [sys.executable, "-m", "chaos"]
+OURS = [str(Path(sys.executable).with_name("gameday"))]
 SAMPLE = shipped() / "scenarios" / "payments-slow-not-dead.yaml"
 EXPERIMENT = {
     "title": "A dependency is slow",
