@@ -198,5 +198,5 @@ def _conclude(folder: Path, story: Story, info: RunInfo, planned: Plan) -> RunRe
         "summary.md": markdown.render(data),
         "junit.xml": junit.render(data),
     }.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return RunResult(folder=folder, verdict=verdict, findings=findings, items=items, data=data)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from chaos.clock import RealClock, wait_until
-from chaos.errors import BadInput
+from chaos.errors import BadInput, NotReady
 from chaos.injectors import witness as witness_fitting
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.probes.dose import prove, routes_of
@@ -56,9 +56,18 @@ def ready_pods(world, namespace):
 
 
 def undo(injector, state, world):
-    injector.stop(state, world)
-    if disarm := getattr(injector, "disarm", None):
-        disarm(state, world)
+    """As the engine does it: again and again while the API server is too busy to answer."""
+
+    def done():
+        try:
+            injector.stop(state, world)
+            if disarm := getattr(injector, "disarm", None):
+                disarm(state, world)
+        except NotReady:
+            return False
+        return True
+
+    assert wait_until(done, clock=RealClock(), within=30.0)
 
 
 def wait_clean(injector, state, world):
