@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from chaos.cli import demo
+from chaos.engine.reaching import sandbox_folder
+from chaos.sandbox import control
+
+
+def result(outcome, *, saves=()):
+    findings = [SimpleNamespace(kind="save", title=title) for title in saves]
+    verdict = SimpleNamespace(outcome=outcome, reason="")
+    return SimpleNamespace(verdict=verdict, folder=Path("reports") / outcome, findings=findings, items=[1])
+
+
+def test_a_breach_and_a_fix_that_holds_is_what_it_is_there_to_show(capsys):
+    demo._conclude(result("breached", saves=["Checkout waits for ever"]), result("held"))
+    said = capsys.readouterr().out
+    assert "Checkout waits for ever" in said
+    assert str(Path("reports/breached/report.html").resolve()) in said
+
+
+@pytest.mark.parametrize(
+    "pair", [("held", "held"), ("breached", "breached"), ("inconclusive", "held"), ("breached", "inconclusive")]
+)
+def test_any_other_pair_is_no_demonstration(pair):
+    with pytest.raises(demo.DemoFailed, match="expected a breach and then a fix that holds") as failed:
+        demo._conclude(*map(result, pair))
+    assert failed.value.exit_code == 3
+
+
+@pytest.mark.parametrize("before", ["/somewhere/else", None])
+def test_its_sandbox_is_its_own_and_gone_afterwards_even_when_it_fails(monkeypatch, before):
+    if before is None:
+        monkeypatch.delenv("GAMEDAY_STATE", raising=False)
+    else:
+        monkeypatch.setenv("GAMEDAY_STATE", before)
+    seen = []
+
+    def interrupted():
+        with demo._own_sandbox():
+            seen.append((sandbox_folder(), control.status(sandbox_folder()).pid))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    ((folder, pid),) = seen
+    assert str(folder) != before
+    assert os.environ.get("GAMEDAY_STATE") == before
+    assert not folder.exists()
+    assert not Path(f"/proc/{pid}").exists()
