@@ -177,8 +177,8 @@ class Evidence:
         for (moment, count), (_, wanted) in zip(self.ready[service], self.desired[service], strict=False):
             second = int(moment)
             looked_ready[second] = looked_ready.get(second, True) and count >= wanted > 0
-        window = self._harm_window()
-        failures = {s: failed for s, (_, failed) in self.bad_seconds.items() if failed and window.start - 1 <= s < window.end}
+        seconds = self._harm_window().seconds
+        failures = {s: failed for s, (_, failed) in self.bad_seconds.items() if failed and s in seconds}
         return sum(count for s, count in failures.items() if looked_ready.get(s)), sum(failures.values())
 
     def _harm_window(self) -> Window:
