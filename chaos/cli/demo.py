@@ -1,10 +1,12 @@
 """`gameday demo`: one weakness found and one fix proved, on a stand-in cluster of its own that is gone afterwards."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -66,7 +68,7 @@ def _own_sandbox() -> Iterator[None]:
     from chaos.sandbox import control
 
     before = os.environ.get("GAMEDAY_STATE")
-    with tempfile.TemporaryDirectory(prefix="gameday-demo-") as state:
+    with _ended_like_ctrl_c(), tempfile.TemporaryDirectory(prefix="gameday-demo-") as state:
         os.environ["GAMEDAY_STATE"] = state
         try:
             control.up(sandbox_folder(), die_with_parent=True)
@@ -77,6 +79,21 @@ def _own_sandbox() -> Iterator[None]:
                 del os.environ["GAMEDAY_STATE"]
             else:
                 os.environ["GAMEDAY_STATE"] = before
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what was started is taken away."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _play(story: "Story", weak: frozenset[str], reports: Path) -> "RunResult":

@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,7 +33,8 @@ def test_any_other_pair_is_no_demonstration(pair):
 
 
 @pytest.mark.parametrize("before", ["/somewhere/else", None])
-def test_its_sandbox_is_its_own_and_gone_afterwards_even_when_it_fails(monkeypatch, before):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_its_sandbox_is_its_own_and_gone_afterwards_however_it_is_ended(monkeypatch, before, number):
     if before is None:
         monkeypatch.delenv("GAMEDAY_STATE", raising=False)
     else:
@@ -42,7 +44,7 @@ def test_its_sandbox_is_its_own_and_gone_afterwards_even_when_it_fails(monkeypat
     def interrupted():
         with demo._own_sandbox():
             seen.append((sandbox_folder(), control.status(sandbox_folder()).pid))
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
