@@ -118,7 +118,7 @@ class Suite:
 
         from chaos.render import live, terminal
 
-        with live.view_for(sys.stdout) as view:
+        with live.view_for(sys.stdout, story) as view:
             result = api.run(story, self.place, self.options, on_event=self._noticing(view))
         terminal.summary(result.data, Console())
         click.echo(f"\nreport: {result.folder / 'report.html'}")
