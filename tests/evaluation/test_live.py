@@ -72,8 +72,9 @@ def test_latency_breaks(kit, healthy):
 
 
 def test_another_transaction_does_not_break_it(kit, healthy):
-    healthy.load(name="browse").during(lambda each: failing(each) if each.name == "browse" else each)
+    healthy.load(rate=60, name="browse").during(lambda each: failing(each) if each.name == "browse" else each)
     assert first_broken(live(kit, BELOW | {"transaction": "checkout"}), healthy) == (None, "")
+    assert first_broken(live(kit, BELOW), healthy)[1]
 
 
 @pytest.mark.parametrize(("good", "broken"), [((), True), ((5,), True), ((2, 5, 8, 11), False)])
