@@ -174,7 +174,8 @@ class _Maker:
         if dependency == "demand":
             return "more customers came than usual"
         kinds = ", ".join(sorted({strike.fault.replace("-", " ") for strike in self.timeline.strikes}))
-        return f"{dependency.replace('+', ' and ') or 'it'} was hit ({kinds})" if kinds else "the load was on"
+        hit = dependency.replace("+", " and ") or "it"
+        return f"{hit} {'were' if '+' in dependency else 'was'} hit ({kinds})" if kinds else "the load was on"
 
     def _title(self, family: Family, rows: list[Row]) -> str:
         impact, service = Impact.model_validate(self.verdict.impact), self.story.service.title
