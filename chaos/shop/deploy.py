@@ -59,7 +59,7 @@ _WORKLOADS = (
         calls=("inventory", "payments", "orders"),
         env=(("PAYMENTS_TLS_NAME", _VENDOR),),
     ),
-    _Workload(name="storefront", replicas=2, warm_up=2.0, calls=("checkout", "inventory", "sessions")),
+    _Workload(name="storefront", replicas=2, warm_up=4.0, calls=("checkout", "inventory", "sessions")),
 )
 
 
