@@ -96,5 +96,5 @@ def test_never_a_wrong_pass(kit, data):
         if rows["fast"].outcome == "breached":
             assert slowest * (1 + BAND) > limit
         # never shorter than it was, but for what is too short to be seen; longer by two slots and a gap between customers at most
-        assert rows["outage"].value >= longest - 1e-9 or longest <= 0.1
+        assert rows["outage"].value >= longest - 1e-9 or longest <= 0.1 + 1e-6
         assert rows["outage"].value <= longest + 0.1 + 1 / 8 + 1e-9
