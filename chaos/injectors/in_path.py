@@ -154,6 +154,7 @@ def disarm(state: PathState, world: World) -> None:
         wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
         wait_until(lambda: False, clock=RealClock(), within=state.drain)
     helpers.remove(world, state, *objects(state))
+    wait_until(lambda: not proxy_pods(state, world), clock=RealClock(), within=_SETTLE)  # else a second stop might ask it
 
 
 def verify(state: PathState, world: World) -> list[str]:

@@ -1,4 +1,4 @@
-"""The embedded stand-in cluster: a program of its own that speaks enough of the Kubernetes API over loopback.
+"""The embedded stand-in cluster: a process of its own that speaks enough of the Kubernetes API over loopback.
 
-Pods are local processes on loopback addresses of their own. Where it differs from a real cluster the sandbox is wrong.
+Nothing imports it but the command line and tests, and it imports nothing of the rest but `chaos.errors`.
 """

@@ -1,9 +1,12 @@
-"""`python -m chaos.sandbox FOLDER [PARENT]`: the daemon; it writes its kubeconfig when it answers, and SIGTERM ends it.
+"""`python -m chaos.sandbox FOLDER [--lifeline FD]`: starts the daemon, and returns when it answers.
 
-With a PARENT (a pid) it ends when that process does.
+The daemon lives in a session of its own until SIGTERM, or until the pipe behind the lifeline is closed.
 """
 
+import argparse
 import asyncio
+import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -12,101 +15,126 @@ import signal
 import sys
 from pathlib import Path
 
+from chaos.sandbox import budgets, deployments, endpoints, housekeeping, replicasets, scheduling
 from chaos.sandbox.addresses import Addresses
 from chaos.sandbox.api import Api
-from chaos.sandbox.controllers import run_all
-from chaos.sandbox.defaults import Defaults, first_objects
-from chaos.sandbox.http import Request, Response, serve_connection
+from chaos.sandbox.controllers import Controllers
+from chaos.sandbox.events import Events
+from chaos.sandbox.http import Request, Response, serve
+from chaos.sandbox.kinds import KINDS
 from chaos.sandbox.kubelet import Kubelet
+from chaos.sandbox.objects import Objects
 from chaos.sandbox.services import Services
+from chaos.sandbox.status import Refusal
 from chaos.sandbox.store import Store
 
 
 class Daemon:
-    """Store, controllers, kubelet, network and API in one event loop."""
+    """Store, controllers, kubelet, Services and API in one event loop of one thread."""
 
     def __init__(self, folder: Path) -> None:
-        addresses = Addresses()
-        self.folder = folder
-        self.network = addresses.network
-        self.secret = secrets.token_hex(16)
-        self.store = Store(Defaults(addresses))
-        self.kubelet = Kubelet(self.store, addresses, folder)
-        self.services = Services(self.store)
-        self.api = Api(self.store, self.kubelet)
-        self.port = 0
+        self._folder = folder
+        self._secret = secrets.token_hex(16)
+        self._port = 0
+        self._store = Store()
+        self._addresses = Addresses()
+        self._events = Events(self._store)
+        self._objects = Objects(self._store, self._addresses)
+        self._kubelet = Kubelet(self._store, self._addresses, self._events, folder, lambda: self._server)
+        self._api = Api(self._store, self._objects, self._kubelet)
 
-    async def handle(self, request: Request) -> Response:
-        """Only who knows the secret path, and no web page, gets through."""
-        prefix = f"/{self.secret}"
-        foreign = request.headers.get("host") != f"127.0.0.1:{self.port}" or "origin" in request.headers
-        if foreign or not (request.path == prefix or request.path.startswith(prefix + "/")):
-            return Response(403, b'{"kind":"Status","status":"Failure","code":403,"message":"forbidden","reason":"Forbidden"}')
-        inner = request.path[len(prefix) :] or "/"
-        return await self.api.handle(
-            Request(request.method, inner, request.query, request.headers, request.body, request.raw_query)
-        )
+    @property
+    def _server(self) -> str:
+        return f"http://127.0.0.1:{self._port}/{self._secret}"
 
-    async def run(self, parent: int) -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
+    async def run(self, ready: int, lifeline: int | None) -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
-        first_objects(self.store)
-        server = await asyncio.start_server(lambda r, w: serve_connection(self.handle, r, w), "127.0.0.1", 0, backlog=256)
-        self.port = server.sockets[0].getsockname()[1]
-        tasks = [loop.create_task(self._reconcile()), loop.create_task(self._tick(parent, stop))]
-        self._announce()
+        if lifeline is not None:
+            loop.add_reader(lifeline, stop.set)
+        self._populate()
+        server = await asyncio.start_server(lambda *ends: serve(self._handle, *ends), "127.0.0.1", 0, limit=65536, backlog=256)
+        self._port = server.sockets[0].getsockname()[1]
+        self._write_files()
+        trimming = loop.create_task(self._kubelet.trim_logs())
+        os.write(ready, b"ready")
+        os.close(ready)
         await stop.wait()
-        for task in tasks:
-            task.cancel()
+        trimming.cancel()
         server.close()
-        await self.kubelet.stop()
+        await self._kubelet.stop()
 
-    async def _reconcile(self) -> None:
-        while True:
-            await self.store.changed.wait()
-            self.store.changed.clear()
-            run_all(self.store)
-            self.kubelet.reconcile()
-            await self.services.reconcile()
+    def _populate(self) -> None:
+        """What is there on a new cluster, and the controllers that keep it."""
+        scheduling.add_nodes(self._store, self._addresses)
+        for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
+            self._objects.create(KINDS["Namespace"], "", {"metadata": {"name": name}})
+        run = Controllers(self._store, self._objects, self._addresses, self._events)
+        run.add(housekeeping.end_namespaces, *(kind for kind, resource in KINDS.items() if resource.namespaced), "Namespace")
+        run.add(deployments.reconcile, "Deployment", "ReplicaSet", "Pod")
+        run.add(replicasets.reconcile, "ReplicaSet", "Pod")
+        run.add(scheduling.reconcile, "Pod", "Node")
+        run.add(endpoints.reconcile, "Service", "Pod", "EndpointSlice")
+        run.add(Services(self._store).reconcile, "Service", "EndpointSlice", "NetworkPolicy", "Pod", "Namespace")
+        run.add(housekeeping.run_jobs, "Job")
+        run.add(housekeeping.collect_garbage, *(kind for kind in KINDS if kind != "Event"))
+        run.add(budgets.reconcile, "PodDisruptionBudget", "Pod")
+        run.add(housekeeping.count_quotas, "ResourceQuota", "Pod")
 
-    async def _tick(self, parent: int, stop: asyncio.Event) -> None:
-        """What happens by time alone: deadlines; and the end of the parent."""
-        while True:
-            await asyncio.sleep(0.25)
-            self.store.changed.set()
-            if parent and os.getppid() != parent and not Path(f"/proc/{parent}").exists():
-                stop.set()
+    async def _handle(self, request: Request) -> Response:
+        """Only who knows the secret path, and no web page, gets through."""
+        secret, _, rest = request.path.lstrip("/").partition("/")
+        known_host = request.headers.get("host") in (f"127.0.0.1:{self._port}", f"localhost:{self._port}")
+        if not known_host or "origin" in request.headers or not hmac.compare_digest(secret.encode(), self._secret.encode()):
+            raise Refusal(403, "Forbidden", "forbidden", details={})
+        return await self._api.handle(Request(request.method, f"/{rest}", request.raw_query, request.headers, request.body))
 
-    def _announce(self) -> None:
-        """The kubeconfig is the sign that the sandbox answers; it is written whole, and last."""
-        server = f"http://127.0.0.1:{self.port}/{self.secret}"
+    def _write_files(self) -> None:
+        """The kubeconfig and what `control` needs to know; each written whole, for its owner only."""
+        context = {"cluster": "sandbox", "user": "sandbox", "namespace": "default"}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "sandbox",
-            "clusters": [{"name": "sandbox", "cluster": {"server": server}}],
+            "clusters": [{"name": "sandbox", "cluster": {"server": self._server}}],
             "users": [{"name": "sandbox", "user": {}}],
-            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox"}}],
+            "contexts": [{"name": "sandbox", "context": context}],
         }
-        _write(self.folder / "info.json", {"pid": os.getpid(), "server": server, "network": self.network})
-        _write(self.folder / "kubeconfig", config)
+        about = {"pid": os.getpid(), "server": self._server, "network": self._addresses.network}
+        for name, value in (("kubeconfig", config), ("sandbox.json", about)):
+            new = self._folder / f"{name}.new"
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(value, file, indent=2)
+            new.rename(self._folder / name)
 
 
-def _write(path: Path, value: object) -> None:
-    handle = os.open(path.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(value, file, indent=2)
-    path.with_suffix(".new").rename(path)
-
-
-def main(folder: Path, parent: int = 0) -> None:
+def _daemon(folder: Path, ready: int, lifeline: int | None) -> None:
+    os.setsid()
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until we end, whatever ends us
     for name in ("pods", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / "pods").mkdir(parents=True, mode=0o700)
-    asyncio.run(Daemon(folder).run(parent))
+        (folder / name).mkdir(mode=0o700)
+    asyncio.run(Daemon(folder).run(ready, lifeline))
+    for name in ("kubeconfig", "sandbox.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Fork the daemon off, and wait until it says that it is ready; 1 when it ends before."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.sandbox")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--lifeline", type=int, help="a pipe's end: the daemon ends when the other end is closed")
+    arguments = parser.parse_args()
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        return 0 if os.read(reading, 5) == b"ready" else 1
+    os.close(reading)
+    _daemon(arguments.folder.resolve(), writing, arguments.lifeline)
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    sys.exit(main())

@@ -1,38 +1,60 @@
-"""The image `gameday-echo`: answers every request with its pod's name; ready after START_DELAY seconds."""
+"""The `gameday-echo` image: a small HTTP server that tests put into pods. It says who it is and what it was sent."""
 
 import json
 import os
+import signal
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-_READY_AT = time.monotonic() + float(os.environ.get("START_DELAY", "0"))
 
-
-class Echo(BaseHTTPRequestHandler):
-    """One answer to everything."""
-
+class _Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        said = self.rfile.read(length).decode(errors="replace")
-        ready = time.monotonic() >= _READY_AT
-        body = json.dumps({"pod": os.environ.get("POD_NAME", ""), "path": self.path, "said": said}).encode()
-        self.send_response(200 if ready else 503)
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
+        told = {
+            "pod": os.environ.get("POD_NAME", ""),
+            "method": self.command,
+            "path": self.path,
+            "body": body,
+            "client": self.client_address[0],
+            "env": dict(os.environ),
+            "files": _files(),
+        }
+        data = json.dumps(told).encode()
+        self.send_response(500 if self.path == "/healthz" and Path(_root(), "sick").exists() else 200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(data)
+        if self.path == "/exit":
+            self.wfile.flush()
+            os._exit(int(body or 0))
+        if self.path == "/sick":
+            Path(_root(), "sick").touch()
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        sys.stdout.write(f"{format % args}\n")
+
+
+def _root() -> str:
+    return os.environ["POD_ROOT"]
+
+
+def _files() -> dict[str, str]:
+    found = [path for path in Path(_root()).rglob("*") if path.is_file()]
+    return {str(path.relative_to(_root())): path.read_text(errors="replace") for path in found}
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("STUBBORN") else lambda *_: os._exit(0))
+    time.sleep(float(os.environ.get("START_DELAY") or 0))
+    ThreadingHTTPServer((os.environ["POD_IP"], int(os.environ.get("PORT") or 8080)), _Echo).serve_forever()
 
 
 if __name__ == "__main__":
-    address = (os.environ.get("POD_IP", "127.0.0.1"), int(os.environ.get("PORT", "8080")))
-    server = ThreadingHTTPServer(address, Echo)
-    server.daemon_threads = True
-    server.serve_forever()
+    main()

@@ -1,29 +1,47 @@
-"""The closed table from image to program. `command` and `args` of a container are never executed."""
+"""The closed table from image to program. A container's `command` and `args` are never executed."""
 
 import os
 import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_PROGRAMS = {
-    "witness": _PACKAGE / "injectors" / "witness_program.py",
-    "standin": _PACKAGE / "injectors" / "standin_program.py",
-    "guard": _PACKAGE / "injectors" / "guard_program.py",
-}
+_PROGRAMS = {name: _PACKAGE / "injectors" / f"{name}_program.py" for name in ("witness", "standin", "guard")}
+_PYTHON = (sys.executable, "-P")  # the folder that it runs in is no place to import from
+API_PROGRAMS = ("guard",)
+"""Programs that talk to the API; on a cluster their service account lets them."""
 
 
-def program_of(image: str, env: dict[str, str], address: str) -> list[str] | None:
-    """The command line for an image; None for one that cannot be pulled here."""
+class UnknownImage(Exception):
+    """The image is not in the table, so it cannot be pulled here."""
+
+
+def repository(image: str) -> str:
+    """The image without registry defaults, tag and digest."""
     name = image.partition("@")[0]
-    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
-    if repository == "gameday-shop":
-        return [sys.executable, "-m", "chaos.shop"]
-    if repository == "gameday-echo":
-        return [sys.executable, "-m", "chaos.sandbox.echo"]
-    if repository.endswith("shopify/toxiproxy"):
-        own = os.environ.get("GAMEDAY_TOXIPROXY")
-        start = [own] if own else [sys.executable, "-m", "chaos.sandbox.toxiproxy"]
-        return [*start, "-host", address, "-port", "8474", "-proxy-metrics"]
-    if repository in ("python", "docker.io/library/python") and env.get("GAMEDAY_PROGRAM") in _PROGRAMS:
-        return [sys.executable, str(_PROGRAMS[env["GAMEDAY_PROGRAM"]])]
-    return None
+    name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    for prefix in ("docker.io/library/", "docker.io/", "localhost/"):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def argv(image: str, env: dict[str, str], address: str) -> list[str]:
+    """The command line that stands for an image."""
+    match repository(image):
+        case "gameday-shop":
+            return [*_PYTHON, "-m", "chaos.shop"]
+        case "gameday-echo":
+            return [*_PYTHON, "-m", "chaos.sandbox.echo"]
+        case "ghcr.io/shopify/toxiproxy":
+            real = os.environ.get("GAMEDAY_TOXIPROXY")
+            start = [real] if real else [*_PYTHON, "-m", "chaos.sandbox.toxiproxy"]
+            return [*start, "-host", address, "-port", "8474", "-proxy-metrics"]
+        case "python" if program(env) in _PROGRAMS:
+            return [*_PYTHON, str(_PROGRAMS[program(env)])]
+        case "python":
+            known = ", ".join(_PROGRAMS)
+            raise UnknownImage(f"the sandbox runs {image} only with GAMEDAY_PROGRAM set to one of {known}")
+    raise UnknownImage(f"the sandbox does not know the image {image}; it has gameday-shop, gameday-echo, toxiproxy and python")
+
+
+def program(env: dict[str, str]) -> str:
+    return env.get("GAMEDAY_PROGRAM", "")

@@ -1,175 +1,229 @@
-"""Service addresses: a byte-transparent proxy per address and port that honours ready endpoints and policies only.
+"""Service addresses: a byte-transparent relay for each address and port that honours endpoints and policies only.
 
-Like kube-proxy it never cuts what stands, and refuses where no endpoint is ready.
+Like kube-proxy it never cuts a connection that stands, refuses where no endpoint is ready, and keeps the source address.
 """
 
 import asyncio
 import itertools
-from typing import Any
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
 
-from chaos.sandbox.policies import allowed
-from chaos.sandbox.store import Store
+from chaos.sandbox.controllers import Context
+from chaos.sandbox.endpoints import SERVICE_NAME
+from chaos.sandbox.policies import Policies
+from chaos.sandbox.store import Obj, Store
 
-Obj = dict[str, Any]
 _HIGH_WATER = 256 * 1024
+_BIND_ADDRESS_NO_PORT = 24  # the port is chosen when connecting, so that they do not run out
+_RESET = struct.pack("ii", 1, 0)
+
+Address = tuple[str, int]
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """End a connection with a reset, not with an orderly end that could pass for success."""
+    with suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class _Side(asyncio.Protocol):
-    """One side of a relayed connection; `peer` is the other."""
+    """One side of a relayed connection; what it receives goes to the other side."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.peer: _Side | None = None
-        self._early: list[bytes] = []
-        self._ended = False
+    transport: asyncio.Transport
+    other: "_Side | None" = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER)
 
-    def join(self, peer: "_Side") -> None:
-        self.peer = peer
-        for data in self._early:
-            self._send(peer, data)
-        self._early.clear()
-        if self._ended:
-            self._end(peer)
-
     def data_received(self, data: bytes) -> None:
-        if self.peer is None:
-            self._early.append(data)
-        else:
-            self._send(self.peer, data)
+        if self.other is not None:
+            self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        self._ended = True
-        if self.peer is not None:
-            self._end(self.peer)
+        if self.other is not None and self.other.transport.can_write_eof() and not self.other.transport.is_closing():
+            self.other.transport.write_eof()
         return True  # the other direction stays open
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if self.peer is not None and self.peer.transport is not None:
-            if error is None:
-                self.peer.transport.close()
-            else:
-                self.peer.transport.abort()  # a reset stays a reset
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is None or self.other.transport.is_closing():
+            return
+        if exc is None:
+            self.other.transport.close()
+        else:
+            _reset(self.other.transport)
 
     def pause_writing(self) -> None:
-        if self.peer and self.peer.transport:
-            self.peer.transport.pause_reading()
+        if self.other is not None:
+            self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.peer and self.peer.transport:
-            self.peer.transport.resume_reading()
-
-    @staticmethod
-    def _send(peer: "_Side", data: bytes) -> None:
-        if peer.transport is not None and not peer.transport.is_closing():
-            peer.transport.write(data)
-
-    @staticmethod
-    def _end(peer: "_Side") -> None:
-        if peer.transport is not None and peer.transport.can_write_eof() and not peer.transport.is_closing():
-            peer.transport.write_eof()
+        if self.other is not None and not self.other.transport.is_closing():
+            self.other.transport.resume_reading()
 
 
-class _Entrance(_Side):
-    """The client's side: picks an endpoint once the connection is made."""
+class _Client(_Side):
+    """The side of who connected: reads nothing until an endpoint is found that a policy lets it reach."""
 
-    def __init__(self, port: "ServicePort") -> None:
-        super().__init__()
+    def __init__(self, port: "_Port") -> None:
         self._port = port
-        self._task: asyncio.Task[None] | None = None
+        self._joining: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        source = transport.get_extra_info("peername")[0]
-        self._task = asyncio.get_running_loop().create_task(self._connect(source))
+        self.transport.pause_reading()
+        self._joining = asyncio.ensure_future(self._join(transport.get_extra_info("peername")[0]))
 
-    async def _connect(self, source: str) -> None:
-        assert self.transport is not None
-        endpoint = self._port.pick(source)
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._joining is not None:
+            self._joining.cancel()
+        super().connection_lost(exc)
+
+    async def _join(self, source: str) -> None:
+        endpoint = self._port.next_endpoint()
         if endpoint is None:
-            return  # a policy drops it: the client waits until it gives up, as on a cluster
-        if not endpoint[0]:
-            self.transport.abort()
+            _reset(self.transport)
             return
+        while not self._port.policies.allow(source, *endpoint):
+            # A policy drops packets: the caller hears nothing, and gets through if it is still trying when that ends.
+            await self._port.policies_changed()
         try:
-            _, other = await asyncio.get_running_loop().create_connection(_Side, endpoint[0], endpoint[1])
+            _, other = await asyncio.get_running_loop().create_connection(_Side, sock=await _connected(source, endpoint))
         except OSError:
-            self.transport.abort()
+            _reset(self.transport)
             return
-        other.join(self)
-        self.join(other)
+        if self.transport.is_closing():
+            other.transport.abort()
+            return
+        self.other, other.other = other, self
+        self.transport.resume_reading()
 
 
-class ServicePort:
-    """One port of one Service: listening while an endpoint is ready."""
+async def _connected(source: str, endpoint: Address) -> socket.socket:
+    """A connection to an endpoint that comes from the caller's own address."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not endpoint[0].startswith("127."):
+            raise OSError("the sandbox reaches loopback only")
+        if source != "127.0.0.1":
+            made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            made.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(made, endpoint)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
-    def __init__(self, store: Store, address: str, port: int) -> None:
-        self.address, self.port = address, port
-        self.endpoints: list[tuple[str, int]] = []
-        self._store = store
+
+class _Port:
+    """One port of one Service: listens while an endpoint is ready."""
+
+    def __init__(self, address: Address, services: "Services") -> None:
+        self.policies = services.policies
+        self.policies_changed: Callable[[], asyncio.Future[None]] = services.policies_changed
+        self._address = address
+        self._endpoints: list[Address] = []
         self._turn = itertools.count()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
 
-    async def update(self, endpoints: list[tuple[str, int]]) -> None:
-        self.endpoints = endpoints
-        if endpoints and self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Entrance(self), self.address, self.port, backlog=512)
-        elif not endpoints:
+    def next_endpoint(self) -> Address | None:
+        return self._endpoints[next(self._turn) % len(self._endpoints)] if self._endpoints else None
+
+    def update(self, endpoints: list[Address]) -> None:
+        """Raises OSError when the address cannot be listened on."""
+        self._endpoints = endpoints
+        if not endpoints:
             self.close()
+        elif self._listener is None:
+            self._listener = socket.create_server(self._address, backlog=512)
+            self._listener.setblocking(False)
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(64):
+            if self._listener is None:
+                return
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            accepted.setblocking(False)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            loop.create_task(loop.connect_accepted_socket(lambda: _Client(self), accepted)).add_done_callback(_quiet)
 
     def close(self) -> None:
         """Refuse new connections; those that stand go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
-    def pick(self, source: str) -> tuple[str, int] | None:
-        """The next ready endpoint that policies let this source reach; ("", 0) = none is ready, None = all are shut off."""
-        if not self.endpoints:
-            return "", 0
-        pods = {pod.get("status", {}).get("podIP"): pod for pod in self._store.all("Pod")}
-        open_to_source = [
-            each
-            for each in self.endpoints
-            if each[0] not in pods or allowed(self._store, pods.get(source), pods[each[0]], each[1])
-        ]
-        return open_to_source[next(self._turn) % len(open_to_source)] if open_to_source else None
+
+def _quiet(task: "asyncio.Task[object]") -> None:
+    """A caller that hung up before it was served is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Services:
-    """Keeps a ServicePort for every port of every Service with an address."""
+    """All Service ports."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._ports: dict[tuple[str, int], ServicePort] = {}
+        self.policies = Policies(store)
+        self._ports: dict[Address, _Port] = {}
+        self._waiting: list[asyncio.Future[None]] = []
 
-    async def reconcile(self) -> None:
-        wanted: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        for service in self._store.all("Service"):
-            address = service["spec"].get("clusterIP")
-            if address and address != "None":
-                for port in service["spec"].get("ports") or []:
-                    wanted[(address, port["port"])] = self._endpoints(service, port)
-        for key in self._ports.keys() - wanted.keys():
-            self._ports.pop(key).close()
-        for key, endpoints in wanted.items():
-            if key not in self._ports:
-                self._ports[key] = ServicePort(self._store, *key)
-            await self._ports[key].update(endpoints)
+    def policies_changed(self) -> "asyncio.Future[None]":
+        """Done when pods or policies have changed."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        return waiting
 
-    def _endpoints(self, service: Obj, port: Obj) -> list[tuple[str, int]]:
-        found: list[tuple[str, int]] = []
-        space, name = service["metadata"]["namespace"], service["metadata"]["name"]
-        for each in self._store.all("EndpointSlice", space):
-            if each["metadata"].get("labels", {}).get("kubernetes.io/service-name") != name:
-                continue
-            number = next((p["port"] for p in each.get("ports") or [] if p.get("name") == port.get("name", "")), None)
-            if number is not None:
-                ready = [end for end in each.get("endpoints") or [] if end["conditions"]["ready"]]
-                found += [(address, number) for end in ready for address in end["addresses"]]
-        return found
+    def reconcile(self, context: Context) -> None:
+        wanted: dict[Address, list[Address]] = {}
+        slices: dict[tuple[str, str], list[Obj]] = {}
+        for each in context.store.all("EndpointSlice"):
+            name = (each["metadata"].get("labels") or {}).get(SERVICE_NAME, "")
+            slices.setdefault((each["metadata"]["namespace"], name), []).append(each)
+        for service in context.store.all("Service"):
+            address, meta = service["spec"].get("clusterIP"), service["metadata"]
+            for port in service["spec"].get("ports") or () if address not in (None, "", "None") else ():
+                if port["protocol"] == "TCP":
+                    found = slices.get((meta["namespace"], meta["name"]), [])
+                    wanted[(address, port["port"])] = _endpoints(found, port.get("name", ""))
+        for address in self._ports.keys() - wanted.keys():
+            self._ports.pop(address).close()
+        for address, endpoints in wanted.items():
+            if address not in self._ports:
+                self._ports[address] = _Port(address, self)
+            self._ports[address].update(endpoints)
+        self.policies.rebuild()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def _endpoints(slices: list[Obj], port_name: str) -> list[Address]:
+    """The ready endpoints; where there is none, those that terminate but still serve, as kube-proxy does."""
+    ready: list[Address] = []
+    serving: list[Address] = []
+    for each in slices:
+        numbers = [
+            port["port"] for port in each.get("ports") or () if (port.get("name") or "") == port_name and port.get("port")
+        ]
+        for endpoint in each.get("endpoints") or ():
+            conditions = endpoint.get("conditions") or {}
+            found = [(address, number) for address in endpoint["addresses"] for number in numbers]
+            if conditions.get("ready", True):
+                ready += found
+            elif conditions.get("serving") and conditions.get("terminating"):
+                serving += found
+    return ready or serving

@@ -20,6 +20,7 @@ def traces(cluster):
         f"{kind}/{obj['metadata']['name']}"
         for kind in ("Pod", "Service", "ConfigMap")
         for obj in cluster.find(kind, "shop", labels="app.kubernetes.io/managed-by=gameday")
+        if "deletionTimestamp" not in obj["metadata"]  # a pod takes its time to end, as on any cluster
     ]
     selector = cluster.get("Service", "payments", "shop")["spec"]["selector"]
     return found + ([] if selector == {"app": "payments"} else [f"payments selects {selector}"])
