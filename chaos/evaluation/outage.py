@@ -126,7 +126,7 @@ class _Walk:
     def slot(self, moment: float, *, good: bool, tried: bool, waiting: bool, failing: float | None) -> None:
         after = moment + SLOT
         if failing is not None:
-            self._failing_until = max(self._failing_until, moment + failing)
+            self._failing_until = max(self._failing_until, after + failing)
         waiting = waiting or self._failing_until > after
         if good:
             self._close(after)  # where in the slot it came is not known: an outage may be said to be longer, never shorter

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chaos.evaluation.judge import judge
 
 TRACES = int(os.environ.get("GAMEDAY_TRACES", "60"))
+SLOT = 0.05  # the resolution of outages: whose wait ends in the slot of a good answer waits no more
 BAND = 0.0201  # the upper bound of a bucket is at most 2 % above the truth
 
 
@@ -34,7 +35,7 @@ def oracle_outage(requests, start, end, good_within):
     for before, after in itertools.pairwise(edges):
         if min(after, end) - max(before, start) <= longest:
             continue  # cannot be longer than what was found already
-        waiting = [max(each.start, before) for each in requests if each.end > before and each.start < after]
+        waiting = [max(each.start, before) for each in requests if each.end > before + SLOT and each.start < after]
         if waiting:
             longest = max(longest, min(after, end) - max(min(waiting), start))
     return longest
