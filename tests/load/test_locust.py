@@ -54,6 +54,39 @@ class Customer(FastHttpUser):
                 answer.failure("not ok")
 """
 
+OWN_WAYS = """
+import gevent.pool
+from locust import FastHttpUser, User, task
+from locust.contrib.fasthttp import FastHttpSession
+
+class OwnSession(FastHttpSession):
+    def request(self, method, url, **options):
+        return super().request(method, "/own", **options)
+
+class OwnClient(FastHttpUser):
+    def __init__(self, environment):
+        super().__init__(environment)
+        self.client = OwnSession(self.host, environment.events.request, self)
+    @task
+    def visit(self):
+        self.client.get("/nowhere", name="/own")
+
+class Parallel(FastHttpUser):
+    @task
+    def several(self):
+        pool = gevent.pool.Pool()
+        for _ in range(3):
+            pool.spawn(self.client.get, "/parallel", name="parallel")
+        pool.join()
+
+class OddProtocol(User):
+    @task
+    def speak(self):
+        self.environment.events.request.fire(
+            request_type="odd", name="odd", response_time=200.0, response_length=0, exception=None, context={}
+        )
+"""
+
 SLOW_ONES = """
 from locust import HttpUser, task
 class Customer(HttpUser):
@@ -69,7 +102,7 @@ def waited(seconds: float) -> None:
 
 
 class TestAnyLocustfile:
-    def test_a_rate_with_on_start_task_sets_weights_both_clients_and_a_surge(self, server, records, locustfile, start):
+    def test_a_rate_with_on_start_task_sets_weights_both_clients_ids_and_a_surge(self, server, records, locustfile, start):
         load = start(locustfile(SHOP), server.url, rate=20.0)
         records.wait(lambda r: any(second.heartbeat for second in r.seconds))
         load.set_rate(60.0)
@@ -85,15 +118,13 @@ class TestAnyLocustfile:
         assert (surged.dropped, surged.worker, surged.heartbeat) == (0, "local", True)
         assert surged.cpu_percent is not None
         assert records.said == ["started", "rate-changed", "ended"]
-
-    def test_every_transaction_that_was_acknowledged_is_written_down(self, server, records, locustfile, start):
-        load = start(locustfile(SHOP), server.url, users=2)
-        records.wait(lambda r: r.total("attempted", "buy") > 10)
-        load.stop(within=5)
         acknowledged = [entry["id"] for entry in read(load.acknowledged)]
         sent = [entry["id"] for entry in read(load.attempted) if entry["outcome"] == "sent"]
         assert len(set(acknowledged)) == len(acknowledged) == records.total("good", "buy")
         assert len(sent) == records.total("attempted", "buy")
+        for second in records.seconds:  # a record is a line that the journal can hold
+            assert type(second).model_validate(json.loads(second.model_dump_json())) == second
+        assert "Aggregated" in load.tail()
 
     @pytest.mark.scenarios
     def test_wrong_answers_are_failures_and_refused(self, server, records, locustfile, start):
@@ -104,6 +135,15 @@ class TestAnyLocustfile:
         assert set(records.errors("buy")) == {"wrong: nonsense"}
         assert list(read(load.acknowledged)) == []
         assert "refused" in {entry["outcome"] for entry in read(load.attempted)}
+
+    @pytest.mark.scenarios
+    def test_a_session_of_the_locustfiles_own_and_other_protocols_count_too(self, server, records, locustfile, start):
+        load = start(locustfile(OWN_WAYS), server.url, rate=30.0)
+        records.wait(lambda r: min(r.total("attempted", name) for name in ("/own", "parallel", "odd")) > 8)
+        load.stop(within=5)
+        assert records.total("good", "/own") == server.seen["/own"]
+        assert records.total("good", "parallel") == server.seen["/parallel"]
+        assert 0.2 <= Histogram(next(load.latencies for load in records.names("odd") if load.latencies)).percentile(0.5) < 0.21
 
 
 class TestLimitsOfCustomers:
@@ -221,21 +261,16 @@ class TestEnd:
         assert not load.alive
         assert load.stop(within=1.0) == 0
 
-    def test_stopping_ends_the_whole_group_and_may_be_repeated(self, server, locustfile, start):
+    def test_a_locust_that_is_stuck_is_killed_with_its_group_and_stopping_may_be_repeated(self, server, locustfile, start):
         load = start(locustfile(PLAIN), server.url, rate=10.0)
         assert start_time_of(load.pid) == load.start_time > 0
-        load.stop(within=3.0)
-        load.stop(within=3.0)
-        assert not load.alive
-        with pytest.raises(ProcessLookupError):
-            os.killpg(load.pid, 0)
-
-    def test_a_locust_that_is_stuck_is_killed(self, server, locustfile, start):
-        load = start(locustfile(PLAIN), server.url, rate=10.0)
         os.kill(load.pid, signal.SIGSTOP)
         begun = time.monotonic()
         assert load.stop(within=0.3) == -signal.SIGKILL
         assert time.monotonic() - begun < 2.0
+        assert load.stop(within=3.0) == -signal.SIGKILL
+        with pytest.raises(ProcessLookupError):
+            os.killpg(load.pid, 0)
 
     def test_trouble_of_the_listener_of_records_is_raised_at_the_end(self, server, locustfile, tmp_path):
         def full(_: object) -> None:
@@ -416,12 +451,3 @@ class FrozenServer:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-
-def test_a_record_is_a_line_of_json_that_the_journal_can_hold(server, records, locustfile, start):
-    load = start(locustfile(PLAIN), server.url, rate=20.0)
-    records.wait(lambda r: r.total("good") > 5)
-    load.stop(within=3)
-    for second in records.seconds:
-        assert type(second).model_validate(json.loads(second.model_dump_json())) == second
-    assert load.tail()

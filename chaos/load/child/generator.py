@@ -81,7 +81,7 @@ class Generator:
             self.crowd.closed = True
         self.watch.hold()
         deadline = self.now() + within
-        while self.recorder.flying and self.now() < deadline:
+        while self.recorder.under_way() and self.now() < deadline:
             gevent.sleep(0.01)
 
     def note(self, what: str, detail: str) -> None:
@@ -145,7 +145,7 @@ class Generator:
         crowd = self.crowd
         beat = {
             "heartbeat": True,
-            "in_flight": len(self.recorder.flying),
+            "in_flight": len(self.recorder.under_way()),
             "cpu_percent": round(percent, 1),
             "users": len(crowd.busy) if crowd else self.environment.runner.user_count,
         }
@@ -180,7 +180,7 @@ class Generator:
             self.note("generator-late", "arrivals were more than a second late and were not sent: the generator was stuck")
         if self.recorder.folded:
             self.note("too-many-names", f"more than {MOST_NAMES} names: the rest counts as 'other'")
-        if not self._sent and not self.recorder.flying and self.now() - self._started > _SILENT:
+        if not self._sent and not self.recorder.under_way() and self.now() - self._started > _SILENT:
             self.note("no-requests", f"nothing has been sent in the first {_SILENT:g} s")
 
     def _on_user_error(self, exception: BaseException, tb: Any, **_: Any) -> None:

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from operator import sub
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from chaos.load.child.cell import SLOTS, Cell, runs, slot_of
 from chaos.load.child.ids import Ids
@@ -28,7 +29,7 @@ Mark = tuple[float, str]
 
 
 class Notes:
-    """Good answers that are not counted yet, in the order in which they came: columns, since rows would cost an object each."""
+    """Good answers that are not counted yet: columns of numbers, since objects that live on cost more than making them."""
 
     __slots__ = ("ends", "names", "starts")
 
@@ -43,6 +44,12 @@ class Notes:
         del self.starts[:], self.ends[:]
         self.names.clear()
         return taken
+
+
+class Carrier(Protocol):
+    """A session that carries its one request under way with it: a dictionary look-up less on every request."""
+
+    _under_way: Mark | None
 
 
 class Pending:
@@ -63,6 +70,7 @@ class Recorder:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self.now = now
         self.flying: dict[Any, Mark] = {}  # greenlet -> its request, in the order of their start
+        self.carriers: WeakSet[Carrier] = WeakSet()  # who carry their requests themselves
         self.notes = Notes()
         self.undecided: dict[Pending, Any] = {}  # -> the answer that the locustfile is looking at
         self.folded = False  # whether names were folded into `other`
@@ -145,12 +153,19 @@ class Recorder:
         now = self.now()
         self.failed((now, name), now, f"not sent: {reason}")
 
+    def under_way(self) -> list[Mark]:
+        """All requests that have no answer yet."""
+        carried = [mark for carrier in self.carriers if (mark := carrier._under_way) is not None]
+        return [*self.flying.values(), *carried]
+
     def close(self) -> None:
         """Whoever is still flying has failed."""
         now = self.now()
-        while self.flying:
-            _, mark = self.flying.popitem()
+        for mark in self.under_way():
             self.failed(mark, now, "open at end", "unanswered")
+        self.flying.clear()
+        for carrier in self.carriers:
+            carrier._under_way = None
 
     def drain(self, before: int | None = None) -> dict[int, dict[str, Any]]:
         """Take what changed in the seconds before `before` (default: all): second -> name -> `LoadName`."""
@@ -171,7 +186,7 @@ class Recorder:
 
     def _announce(self, before: int | None) -> None:
         """Count the attempts of those that have no end yet, once."""
-        marks = [*self.flying.values(), *(pending.mark for pending in self.undecided)]
+        marks = [*self.under_way(), *(pending.mark for pending in self.undecided)]
         under_way = Counter(mark for mark in marks if before is None or mark[0] < before)
         for mark in (under_way - self._announced).elements():
             self._attempted(mark)

@@ -23,7 +23,10 @@ from chaos.load.child.reasons import reason_of
 from chaos.load.child.recorder import Mark, Pending, Recorder
 
 _REAP_EVERY = 0.05
+_SESSIONS_A_SECOND = 10_000  # so many are looked at: with thousands of users, less often
 _GRACE = 0.05  # the client's own time-out comes first; this is for answers that drip
+_NEVER_QUICK: Mark = (0.0, "")
+_VERBS = ("get", "options", "head", "post", "put", "patch", "delete")
 _LARGEST_JSON = 1_000_000
 
 Degraded = Callable[[Any], bool]
@@ -41,18 +44,21 @@ class Watch:
         self.timeout = timeout
         self.degraded = degraded
         self._overdue: set[Mark] = set()  # requests that were ended here
+        self._look_at = 0.0
         self._reaper: Any = None
 
     def install(self, users: Iterable[type[User]]) -> None:
         """Watch both clients from now on, and end requests that are overdue."""
-        has_context = any(kind.context is not User.context for kind in users)
-        careful = _careful(HttpSession.request, self, client_timeout=self.timeout)
-        HttpSession.request = careful  # type: ignore[method-assign]
-        fast, careful = FastHttpSession.request, _careful(FastHttpSession.request, self)
-        quick = not has_context and self.degraded is None
-        FastHttpSession.request = _quick(fast, careful, self) if quick else careful  # type: ignore[method-assign]
+        original = FastHttpSession.request
+        HttpSession.request = _careful(HttpSession.request, self, client_timeout=self.timeout)  # type: ignore[method-assign]
+        FastHttpSession.request = _careful(original, self)  # type: ignore[method-assign]
         FastHttpUser.network_timeout = FastHttpUser.connection_timeout = self.timeout
         fasthttp.FastResponse.error = None  # type: ignore[attr-defined]  # so that asking for it is cheap
+        if self.degraded is None and all(kind.context is User.context for kind in users):
+            _carry(self.recorder)
+            for verb in _VERBS:
+                quick = _quick(original, verb.upper(), getattr(FastHttpSession, verb), self)
+                setattr(FastHttpSession, verb, quick)
         for manager in (clients.ResponseContextManager, fasthttp.ResponseContextManager):
             _watch_verdict(manager, self)
         self._reaper = gevent.get_hub().loop.timer(_REAP_EVERY, _REAP_EVERY)
@@ -61,16 +67,29 @@ class Watch:
     def hold(self) -> None:
         """Let nobody begin another request: the load is ending, and what is open may end by itself."""
         for session in (HttpSession, FastHttpSession):
-            session.request = _held(session.request)  # type: ignore[method-assign]
+            for door in ("request", *_VERBS):
+                setattr(session, door, _held(getattr(session, door)))
 
     def _reap(self) -> None:
+        """Count what was noted, and end what takes too long."""
         self.recorder.absorb()
         limit = self.recorder.now() - self.timeout - _GRACE
         late = list(itertools.takewhile(lambda item: item[1][0] <= limit, self.recorder.flying.items()))
         for greenlet, mark in late:
-            if self.recorder.flying.get(greenlet) is mark and mark not in self._overdue:
-                self._overdue.add(mark)
-                greenlet.throw(TimeoutError(f"no answer within {self.timeout:g} s"))
+            if self.recorder.flying.get(greenlet) is mark:
+                self._end(greenlet, mark)
+        now = self.recorder.now()
+        if now >= self._look_at:
+            self._look_at = now + len(self.recorder.carriers) / _SESSIONS_A_SECOND
+            for session in list(self.recorder.carriers):
+                carried = session._under_way
+                if carried is not None and carried[0] <= limit and (greenlet := _greenlet_in(session)) is not None:
+                    self._end(greenlet, carried)
+
+    def _end(self, greenlet: Any, mark: Mark) -> None:
+        if mark not in self._overdue:
+            self._overdue.add(mark)
+            greenlet.throw(TimeoutError(f"no answer within {self.timeout:g} s"))
 
     def decide(self, pending: Pending, response: Any, error: BaseException | None) -> None:
         """Count an answered request."""
@@ -113,39 +132,67 @@ class Watch:
         return True
 
 
-def _quick(original: Callable[..., Any], careful: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
-    """FastHttpSession's `request`, watched. The hot path: every line of it is paid on every request."""
-    recorder = watch.recorder
-    now, flying, notes = recorder.now, recorder.flying, recorder.notes
+def _carry(recorder: Recorder) -> None:
+    """Have every FastHttpSession carry its request under way, and be known."""
+    original = FastHttpSession.__init__
+    FastHttpSession._under_way = None  # type: ignore[attr-defined]
+
+    def begin(self: Any, *positional: Any, **options: Any) -> None:
+        original(self, *positional, **options)
+        if type(self).request is FastHttpSession.request:
+            recorder.carriers.add(self)
+        else:
+            self._under_way = _NEVER_QUICK  # the locustfile has a session of its own, whose `request` must be asked
+
+    FastHttpSession.__init__ = begin  # type: ignore[method-assign]
+
+
+def _quick(original: Callable[..., Any], verb: str, careful: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    """A verb of FastHttpSession, watched. The hot path: every line of it is paid on every request.
+
+    It calls `request` itself, which Locust's verb would do: the call saved there pays for a part of what is done here.
+    """
+    now, notes = watch.recorder.now, watch.recorder.notes
     started, ended, named = notes.starts.append, notes.ends.append, notes.names.append
 
-    def request(self: Any, method: str, url: str, name: str | None = None, *positional: Any, **options: Any) -> Any:
-        if positional or (options and ("context" in options or "catch_response" in options)):
-            return careful(self, method, url, name, *positional, **options)
-        me = getcurrent()
+    def visit(self: Any, url: str, *positional: Any, name: str | None = None, **options: Any) -> Any:
+        if self._under_way or positional or (options and ("context" in options or "catch_response" in options)):
+            return careful(self, url, *positional, name=name, **options)
         goes_by = name or self.request_name or url
         start = now()
-        flying[me] = (start, goes_by)
+        self._under_way = mark = (start, goes_by)
         try:
-            response = original(self, method, url, name, **options) if options else original(self, method, url, name)
+            response = original(self, verb, url, name, **options) if options else original(self, verb, url, name)
         except BaseException as error:
-            watch.abort((start, goes_by), error)
+            self._under_way = None
+            watch.abort(mark, error)
             raise
         end = now()
+        self._under_way = None
         try:
-            del flying[me]
             response._cached_content  # noqa: B018  (there, unless the answer broke off, or was never meant to be read here)
             if response.error is None:
                 started(start)
                 ended(end)
                 named(goes_by)
                 return response
-        except (AttributeError, KeyError):  # KeyError: a request within a request, by a hook of the locustfile
+        except AttributeError:
             pass
-        watch.decide(Pending((start, goes_by), end, None, None), response, _error_of(response))
+        watch.decide(Pending(mark, end, None, None), response, _error_of(response))
         return response
 
-    return request
+    return visit
+
+
+def _greenlet_in(session: Any) -> Any:
+    """The greenlet that waits in a request of this session: its user's, if that is where it stands."""
+    greenlet = getattr(session.user, "_greenlet", None)
+    frame = getattr(greenlet, "gr_frame", None)
+    while frame is not None:
+        if frame.f_code.co_name == "visit" and frame.f_locals.get("self") is session:
+            return greenlet
+        frame = frame.f_back
+    return None  # a greenlet of the locustfile's own: the client's time-outs must do
 
 
 def _careful(original: Callable[..., Any], watch: Watch, client_timeout: float | None = None) -> Callable[..., Any]:
