@@ -18,7 +18,7 @@ from chaos.sandbox.store import Obj, Store, timestamp
 _BY = "kubelet"
 _BACK_OFF, _BACK_OFF_MOST, _FORGIVEN = 10.0, 300.0, 600.0  # seconds, as a kubelet has them
 _ASK_AGAIN = 0.5  # seconds until something that is missing is looked for again
-_PULL_BACK_OFF = 1.0
+_PULL_BACK_OFF = 0.3
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _LOG_LIMIT = 8 * 1024 * 1024
-_BASE = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+_BASE = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 
 
 class Process:

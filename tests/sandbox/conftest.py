@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chaos.clock import RealClock, wait_until
+from chaos.probes.pods_ready import is_ready
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def until():
 
 def deployment(namespace, name="web", *, replicas=1, image="gameday-echo:1", **container):
     """An echo server, ready as soon as it answers."""
-    probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}
+    probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
     env = [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, *container.pop("env", [])]
     pod = {key: container.pop(key) for key in ("volumes", "terminationGracePeriodSeconds") if key in container}
     main = {
@@ -109,12 +110,12 @@ def ready(cluster, until):
             found = cluster.get("Deployment", name, namespace)
             status, wanted = found.get("status", {}), found["spec"]["replicas"]
             counts = {status.get(key, 0) for key in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")}
-            return counts == {wanted} and status.get("observedGeneration") == found["metadata"]["generation"]
+            pods = cluster.find("Pod", namespace, labels={"app": name})
+            live = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
+            seen = status.get("observedGeneration") == found["metadata"]["generation"]
+            return seen and counts == {wanted} and len(live) == wanted and [live]
 
-        until(complete)
-        return [
-            pod for pod in cluster.find("Pod", namespace, labels={"app": name}) if "deletionTimestamp" not in pod["metadata"]
-        ]
+        return until(complete)[0]
 
     return wait
 

@@ -47,7 +47,7 @@ def test_a_roll_out_keeps_enough_pods_and_ends_with_new_ones(cluster, raw, names
     after = ready(namespace)
     assert not before & {pod["metadata"]["uid"] for pod in after}
     assert {pod["spec"]["containers"][0]["image"] for pod in after} == {"gameday-echo:2"}
-    history = raw("GET", f"{path}?watch=1&resourceVersion={start}&timeoutSeconds=1")[1]
+    history = raw("GET", f"{path}?watch=1&resourceVersion={start}&timeoutSeconds=0.1")[1]
     states = [json.loads(line)["object"]["status"] for line in history.splitlines()]
     assert len(states) > 4
     assert min(state.get("availableReplicas", 0) for state in states) >= 3
