@@ -42,7 +42,7 @@ class Objects:
         if resource.namespaced:
             self._living_namespace(resource, namespace, meta["name"])
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise Refusal(500, "InternalError", "resourceVersion should not be set on objects to be created")
         if resource.has_status:
             obj.pop("status", None)
         obj = defaulted(resource.kind, obj)
@@ -185,7 +185,11 @@ class Objects:
             for (other_uid, other), applied in self._applied.items():
                 if other_uid == uid and other != manager and (field := _clash(applied, wanted)):
                     raise conflict(resource, name, f'Apply failed with 1 conflict: conflict with "{other}": {field}')
-        before = patches.without_dropped(old, self._applied.get((uid, manager), {}), wanted)
+        mine = self._applied.get((uid, manager), {})
+        for (other_uid, other), applied in self._applied.items():
+            if other_uid == uid and other != manager:
+                mine = _without(mine, applied)  # what another one applied as well is not ours alone to drop
+        before = patches.without_dropped(old, mine, wanted)
         merged = patches.strategic(before, wanted)
         stored = self._change(resource, old, self._typed(resource, namespace, merged), part="", dry=dry)
         if not dry:
@@ -269,6 +273,13 @@ def _keep_address(old: Obj, new: Obj) -> None:
     elif old["spec"].get("clusterIP"):
         spec.setdefault("clusterIP", old["spec"]["clusterIP"])
         spec.setdefault("clusterIPs", old["spec"]["clusterIPs"])
+
+
+def _without(mine: Obj, theirs: Obj) -> Obj:
+    """The fields of `mine` that are not in `theirs`; which object it is belongs to nobody."""
+    left = {key: value for key, value in mine.items() if key not in theirs}
+    both = (key for key in mine if key in theirs and isinstance(mine[key], dict) and isinstance(theirs[key], dict))
+    return left | {key: _without(mine[key], theirs[key]) for key in both}
 
 
 def _clash(applied: Any, wanted: Any, path: str = "") -> str:

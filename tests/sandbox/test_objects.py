@@ -124,8 +124,8 @@ def test_orphans_stay(cluster, namespace, make, until):
     cluster.create(make.deployment(namespace, replicas=0))
     until(lambda: cluster.find("ReplicaSet", namespace))
     cluster.delete("Deployment", "web", namespace, propagation="Orphan")
-    orphan = cluster.find("ReplicaSet", namespace)[0]
-    assert orphan["metadata"]["ownerReferences"] == []
+    until(lambda: not cluster.find("Deployment", namespace))
+    assert not cluster.find("ReplicaSet", namespace)[0]["metadata"].get("ownerReferences")
 
 
 def test_server_side_apply(raw, namespace, make):
@@ -139,7 +139,8 @@ def test_server_side_apply(raw, namespace, make):
     assert status == 409
     assert 'conflict with "one"' in answer["message"]
     assert apply("two", force="true", a="2", c="2")[1]["data"]["a"] == "2"
-    assert apply("one", force="true", b="1")[1]["data"] == {"b": "1", "c": "2"}, "what one no longer applies goes"
+    assert apply("one", b="1")[1]["data"] == {"a": "2", "b": "1", "c": "2"}, "what another one took over stays"
+    assert apply("one", d="1")[1]["data"] == {"a": "2", "c": "2", "d": "1"}, "what only one applied, and no longer does, goes"
     assert raw("PATCH", path_of(namespace), make.config_map(namespace), content=APPLY)[0] == 422
 
 
