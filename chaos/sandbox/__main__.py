@@ -113,10 +113,15 @@ def _daemon(folder: Path, ready: int, lifeline: int | None) -> None:
     os.setsid()
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until we end, whatever ends us
+    _forget(folder)
     for name in ("pods", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(mode=0o700)
     asyncio.run(Daemon(folder).run(ready, lifeline))
+    _forget(folder)
+
+
+def _forget(folder: Path) -> None:
     for name in ("kubeconfig", "sandbox.json"):
         (folder / name).unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ _BY = "kubelet"
 _BACK_OFF, _BACK_OFF_MOST, _FORGIVEN = 10.0, 300.0, 600.0  # seconds, as a kubelet has them
 _ASK_AGAIN = 0.5  # seconds until something that is missing is looked for again
 _PULL_BACK_OFF = 0.3
+_AFTER_TROUBLE = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,21 @@ class Container:
                     self._host.events.warning(self._pod(), "FailedMount", str(missing), by=_BY)
                 self._wait(missing.reason, str(missing))
                 await asyncio.sleep(_ASK_AGAIN)
+            except OSError as error:
+                self._wait("RunContainerError", str(error))
+                await asyncio.sleep(_AFTER_TROUBLE)
             except images.UnknownImage as unknown:
                 await self._no_image(str(unknown), tried)
                 tried += 1
 
     def _prepare(self) -> dict[str, str]:
+        """Its environment, once its image is known and its files are written; NotYet tells what is in the way."""
+        try:
+            return self._prepared()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise NotYet("CreateContainerConfigError", f"this container makes no sense here: {error!r}") from error
+
+    def _prepared(self) -> dict[str, str]:
         pod, spec = self._pod(), self.spec
         env = environment(self._host.store, self._host.addresses, pod, spec)
         images.argv(spec["image"], env, pod["status"]["podIP"])

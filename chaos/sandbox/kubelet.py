@@ -41,7 +41,7 @@ class Kubelet:
             if known:
                 self._begin_end(known, 0.0)
         elif known is None:
-            if obj["spec"].get("nodeName") and "deletionTimestamp" not in obj["metadata"]:
+            if obj["spec"].get("nodeName") in NODES and "deletionTimestamp" not in obj["metadata"]:
                 self._pods[uid] = _Pod(self._host, obj)
         elif "deletionTimestamp" in obj["metadata"]:
             self._begin_end(known, obj["metadata"].get("deletionGracePeriodSeconds", 0))

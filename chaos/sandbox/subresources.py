@@ -10,6 +10,8 @@ from chaos.sandbox.selectors import as_text, matches
 from chaos.sandbox.status import Refusal, bad_request, conflict, invalid, method_not_allowed
 from chaos.sandbox.store import Obj, Store
 
+_VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
+
 
 class Subresources:
     """Answers what lies below an object."""
@@ -98,7 +100,9 @@ class Subresources:
 
 
 def _ask(store: Store, budget: Obj, pod: Obj) -> None:
-    now = disruptions(store, budget)
+    now, seen = disruptions(store, budget), (budget.get("status") or {}).get("observedGeneration", 0)
+    if seen < budget["metadata"]["generation"]:
+        raise Refusal(429, "TooManyRequests", _VIOLATES, headers={"Retry-After": "10"})  # it is not counted yet
     conditions = pod["status"].get("conditions") or ()
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     if now["disruptionsAllowed"] > 0 or (not ready and now["currentHealthy"] >= now["desiredHealthy"] > 0):
@@ -108,8 +112,7 @@ def _ask(store: Store, budget: Obj, pod: Obj) -> None:
     name = budget["metadata"]["name"]
     need = f"needs {now['desiredHealthy']} healthy pods and has {now['currentHealthy']} currently"
     cause = {"reason": "DisruptionBudget", "message": f"The disruption budget {name} {need}"}
-    why = "Cannot evict pod as it would violate the pod's disruption budget."
-    raise Refusal(429, "TooManyRequests", why, details={"causes": [cause]}, headers={"Retry-After": "10"})
+    raise Refusal(429, "TooManyRequests", _VIOLATES, details={"causes": [cause]}, headers={"Retry-After": "10"})
 
 
 def _scale_of(obj: Obj) -> Obj:

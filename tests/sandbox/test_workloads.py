@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chaos.errors import Forbidden, Refused
+from chaos.errors import Conflict, Forbidden, Refused
 
 
 def image(name):
@@ -81,9 +81,10 @@ def test_recreate_ends_the_old_before_the_new(cluster, namespace, make, ready, u
     old = {pod["metadata"]["uid"] for pod in ready(namespace)}
     cluster.patch("Deployment", "web", namespace, image("gameday-echo:2"), how="strategic")
     new = until(lambda: [pod for pod in cluster.find("Pod", namespace) if pod["metadata"]["uid"] not in old])
-    present = {pod["metadata"]["uid"] for pod in cluster.find("Pod", namespace)}
     assert new
-    assert not present & old
+    assert all(
+        "deletionTimestamp" in pod["metadata"] for pod in cluster.find("Pod", namespace) if pod["metadata"]["uid"] in old
+    )
     ready(namespace)
 
 
@@ -106,14 +107,20 @@ def test_a_relabelled_pod_is_let_go_and_taken_back(web, cluster, namespace, read
 )
 def test_a_budget_counts(web, cluster, namespace, until, spec, allowed):
     cluster.create(budget(namespace, **spec))
-    status = until(lambda: cluster.get("PodDisruptionBudget", "budget", namespace).get("status"))
-    assert (status["currentHealthy"], status["expectedPods"], status["disruptionsAllowed"]) == (2, 2, allowed)
+    names = ("currentHealthy", "expectedPods", "disruptionsAllowed")
+
+    def counts():
+        status = cluster.get("PodDisruptionBudget", "budget", namespace).get("status", {})
+        return [status.get(name) for name in names]
+
+    until(lambda: counts() == [2, 2, allowed])
 
 
-def test_an_eviction_is_refused_by_a_budget_and_else_deletes(web, cluster, raw, namespace, ready):
+def test_an_eviction_is_refused_by_a_budget_and_else_deletes(web, cluster, raw, namespace, ready, until):
     first, second = (pod["metadata"] for pod in ready(namespace))
     cluster.create(budget(namespace, minAvailable=1))
-    with pytest.raises(Exception, match="does not match"):
+    until(lambda: cluster.get("PodDisruptionBudget", "budget", namespace).get("status", {}).get("disruptionsAllowed"))
+    with pytest.raises(Conflict, match="does not match"):
         cluster.evict(first["name"], namespace, uid="another")
     cluster.evict(first["name"], namespace, uid=first["uid"], grace=0)
     with pytest.raises(Refused, match="would violate the pod's disruption budget"):
