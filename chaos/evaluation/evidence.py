@@ -144,6 +144,8 @@ class Evidence:
     def amplification(self, service: str) -> Amplification | None:
         """Calls (or bytes) that the service got for each arrival, against the baseline; None where nobody counted."""
         calls, keys = self.during.moved(service, "calls"), self.during.moved(service, "keys")
+        if calls is not None and calls < self.during.counts.attempted:
+            return None  # called less often than customers came: trying again is not what hurts here
         if calls and keys:
             return Amplification(
                 service, calls / keys, f"{service} got {calls:.0f} calls for {keys:.0f} different transactions"

@@ -108,11 +108,21 @@ def test_some_calls_more_although_a_pause_was_asked_for_mean_a_storm(kit, run):
 def test_calls_are_counted_by_transaction_where_the_stand_in_knows_them(kit, run):
     def counters(moment):
         struck = min(max(moment - kit.strike, 0.0), 12.0)
-        return {"payments": {"calls": 19 * struck, "keys": 10 * struck}}
+        return {"payments": {"calls": 38 * struck, "keys": 20 * struck}}
 
     found = cause(kit, run.observe(traffic=counters).during(answered(0.85, "degraded")))
     assert found.code == "no-retry-budget"
     assert "different transactions" in found.evidence[0]
+
+
+def test_a_few_trials_of_a_breaker_are_no_retries(kit, run):
+    """17 calls for 11 transactions look like retries, but 240 customers came: the dependency is left alone."""
+
+    def counters(moment):
+        struck = min(max(moment - kit.strike, 0.0), 12.0)
+        return {"payments": {"calls": 17 / 12 * struck, "keys": 11 / 12 * struck}}
+
+    assert cause(kit, run.observe(traffic=counters).during(failed(0.05))).code == "no-fallback"
 
 
 def test_as_slow_as_the_dependency_itself_means_no_time_out(kit, run):
