@@ -81,7 +81,7 @@ def no_circuit_breaker(seen: Evidence) -> Case:
         f"late in the fault requests still took about {plateau:.2f} s ({spread:.0%} of them), {usual:.2f} s before",
     )
     if delay is not None and plateau < 0.8 * delay:
-        it = "did not answer at all" if delay == float("inf") else f"took {delay:.2f} s"
+        it = "gave no answer while we looked" if delay == float("inf") else f"took {delay:.2f} s"
         case.speaks(0.4, f"the dependency {it}, so the caller gave up by itself, but tried again with every request")
     elif delay is not None and delay >= _SLOW_DEPENDENCY:
         case.objects(0.4, f"the dependency itself took {delay:.2f} s: the caller waited to the end")

@@ -56,7 +56,7 @@ def _quick(seen: Evidence) -> Defence | None:
     delay, slow = seen.dependency_delay(), seen.during.took.percentile(0.95)
     if delay is None or delay < 0.2 or slow is None or slow >= 0.7 * delay:
         return None
-    it = "did not answer at all" if delay == float("inf") else f"took {delay:.2f} s"
+    it = "gave no answer while we looked" if delay == float("inf") else f"took {delay:.2f} s"
     return Defence(
         "customers did not wait for what did not answer",
         f"the dependency {it}; 19 of 20 customers had their answer in {slow:.2f} s",
