@@ -109,7 +109,7 @@ class Bench:
         environment = {"PATH": os.environ["PATH"], "BENCH_USED": str(used), "BENCH_TASK": task, **more}
         environment |= {"HOME": str(self.folder), "PYTHONPATH": str(Path(chaos.__file__).parents[1])}
         with (self.folder / "stream.jsonl").open("wb") as stream:
-            setting = Setting(stream=stream.fileno(), folder=str(self.folder), limit=60.0)
+            setting = Setting(stream=stream.fileno(), folder=str(self.folder), limit=seconds + 60.0)
             environment[VARIABLE] = setting.dumps()
             subprocess.run(
                 command,
@@ -118,7 +118,7 @@ class Bench:
                 pass_fds=[stream.fileno()],
                 check=True,
                 capture_output=True,
-                timeout=120,
+                timeout=seconds + 60,
             )
         return json.loads(used.read_text())
 
