@@ -90,6 +90,8 @@ def _search_no_plugins() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; whatever happens, the answer is one of the documented exit codes."""
     try:
+        if any("\0" in argument for argument in arguments):
+            raise click.UsageError("an argument holds a NUL byte, which no name and no path can")
         code = gameday.main(args=list(arguments), prog_name="gameday", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0

@@ -70,7 +70,8 @@ def space(cluster):
     cluster.create({"kind": "Namespace", "metadata": {"name": name, "labels": {"gameday.dev/opt-in": "true"}}})
     probe = {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1}
     ports = [{"name": "http", "containerPort": 8080}]
-    container = {"name": "web", "image": "gameday-echo", "ports": ports, "readinessProbe": probe}
+    own_name = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    container = {"name": "web", "image": "gameday-echo", "ports": ports, "readinessProbe": probe, "env": [own_name]}
     template = {"metadata": {"labels": SELECTOR}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}}
     cluster.create(
         {
