@@ -73,7 +73,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 async def serve(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer the requests of one connection until it ends; whatever the handler refuses becomes a `Status`."""
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+    # Cancelled only when the daemon ends; asyncio 3.11 would print a traceback for each connection that is still open.
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
         going = True
         while going:
             try:

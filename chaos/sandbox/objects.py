@@ -7,7 +7,8 @@ from typing import Any
 
 from chaos.sandbox import patches
 from chaos.sandbox.addresses import Addresses
-from chaos.sandbox.admission import check, defaulted
+from chaos.sandbox.admission import check
+from chaos.sandbox.defaulting import defaulted
 from chaos.sandbox.kinds import KINDS, Resource
 from chaos.sandbox.status import Refusal, bad_request, conflict, details, forbidden, invalid, not_found
 from chaos.sandbox.store import Obj, Store, timestamp
@@ -288,12 +289,3 @@ def _clash(applied: Any, wanted: Any, path: str = "") -> str:
         found = (_clash(applied[key], wanted[key], f"{path}.{key}") for key in applied if key in wanted and key != "metadata")
         return next((each for each in found if each), "")
     return "" if applied == wanted or isinstance(applied, list) else path
-
-
-def refuse_unless_found(obj: Obj | None, resource: Resource, name: str) -> Obj:
-    if obj is None:
-        raise not_found(resource, name)
-    return obj
-
-
-__all__ = ["FOREGROUND", "Objects", "Refusal", "live_pods", "suffix"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaos.sandbox.admission import defaulted
+from chaos.sandbox.defaulting import defaulted
 from chaos.sandbox.policies import Policies
 from chaos.sandbox.store import Store
 

@@ -75,16 +75,17 @@ def test_a_bad_image_stops_a_roll_out_with_most_pods_standing(cluster, namespace
 
 
 def test_recreate_ends_the_old_before_the_new(cluster, namespace, make, ready, until):
-    deployment = make.deployment(namespace, replicas=2)
-    deployment["spec"]["strategy"] = {"type": "Recreate"}
-    cluster.create(deployment)
-    old = {pod["metadata"]["uid"] for pod in ready(namespace)}
+    stubborn = make.deployment(namespace, env=[{"name": "STUBBORN", "value": "1"}], terminationGracePeriodSeconds=1)
+    stubborn["spec"]["strategy"] = {"type": "Recreate"}
+    cluster.create(stubborn)
+    old = ready(namespace)[0]["metadata"]["uid"]
     cluster.patch("Deployment", "web", namespace, image("gameday-echo:2"), how="strategic")
-    new = until(lambda: [pod for pod in cluster.find("Pod", namespace) if pod["metadata"]["uid"] not in old])
-    assert new
-    assert all(
-        "deletionTimestamp" in pod["metadata"] for pod in cluster.find("Pod", namespace) if pod["metadata"]["uid"] in old
-    )
+
+    def present():
+        return {pod["metadata"]["uid"] for pod in cluster.find("Pod", namespace)}
+
+    until(lambda: present() != {old})
+    assert old not in present(), "it had its grace before anything new began"
     ready(namespace)
 
 
