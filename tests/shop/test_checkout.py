@@ -89,6 +89,21 @@ def without_pauses(shop):
     payments._policy = replace(payments._policy, pause=lambda retry: 0.0)
 
 
+def test_an_answer_that_no_retry_will_change_is_not_asked_for_again(shop, vendor, place):
+    vendor.answer = lambda request: Answer(401, {})
+    run(shop, vendor)
+    place()
+    assert len(vendor.seen) == 1
+
+
+def test_while_the_vendor_fails_now_and_then_unpaid_orders_wait(shop, vendor, place):
+    run(shop, vendor)
+    place()
+    calls = len(vendor.seen)
+    shop.role("checkout").settle()
+    assert len(vendor.seen) == calls
+
+
 def test_a_retry_storm_calls_ten_times_an_order(shop, vendor, place):
     vendor.answer = lambda request: Answer(429, {}, {"Retry-After": "30"})
     run(shop, vendor, "retry-storm")

@@ -1,7 +1,11 @@
+import ssl
 import time
 
 import pytest
 
+from chaos.shop import certificates
+from chaos.shop.calls import Client, Peer
+from chaos.shop.defences import Unavailable
 from chaos.shop.settings import TLS_DIR
 
 
@@ -50,13 +54,26 @@ def test_a_body_that_is_no_order_is_400(shop):
 
 
 def test_a_new_certificate_is_used_without_a_restart(shop, tmp_path):
-    server = shop.start("payments").servers["payments"]
-    first = server.tls
-    certificate = tmp_path / TLS_DIR.lstrip("/") / "tls.crt"
-    certificate.write_text("no certificate at all")
-    from chaos.shop.calls import Client, Peer
-    from chaos.shop.defences import Unavailable
+    shop.start("payments")
+    folder = tmp_path / TLS_DIR.lstrip("/")
+    assert talk_tls(shop, folder) == 200
+    made = certificates.make(["payments"])
+    for name, text in (("ca.crt", made.authority), ("tls.crt", made.certificate), ("tls.key", made.key)):
+        (folder / name).write_text(text)
+    assert talk_tls(shop, folder) == 200
 
-    with pytest.raises(Unavailable):
-        Peer(shop.url("payments"), Client(tls_name="payments")).request("GET", "/healthz", timeout=2.0)
-    assert server.tls is first
+
+def talk_tls(shop, folder):
+    """The status of a call that trusts the authority which is mounted at this moment, and nobody else."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    peer = Peer(shop.url("payments"), Client(tls=context, tls_name="payments"))
+    status = peer.request("GET", "/healthz", timeout=5.0).status
+    peer.close()
+    return status
+
+
+def test_a_vendor_with_another_name_is_not_talked_to(shop, tmp_path):
+    context = ssl.create_default_context(cafile=str(tmp_path / TLS_DIR.lstrip("/") / "ca.crt"))
+    peer = Peer(shop.start("payments").url("payments"), Client(tls=context, tls_name="somebody-else"))
+    with pytest.raises(Unavailable, match="tls"):
+        peer.request("GET", "/healthz", timeout=5.0)
