@@ -87,6 +87,32 @@ class OddProtocol(User):
         )
 """
 
+HABITS = """
+from locust import FastHttpUser, HttpUser, SequentialTaskSet, task
+
+class Journey(SequentialTaskSet):
+    @task
+    def never_judged(self):
+        self.client.get("/never-judged", catch_response=True, context={"transaction": "never-judged"})
+    @task
+    def trips_over_the_answer(self):
+        with self.client.get("/trips", catch_response=True, context={"transaction": "trips"}) as answer:
+            answer.json()["price"]
+    @task
+    def by_user(self):
+        self.client.get("/by-user")
+
+class Fast(FastHttpUser):
+    tasks = [Journey]
+    def context(self):
+        return {"transaction": "by-user"}
+
+class Http(HttpUser):
+    tasks = [Journey]
+    def context(self):
+        return {"transaction": "by-user"}
+"""
+
 SLOW_ONES = """
 from locust import HttpUser, task
 class Customer(HttpUser):
@@ -125,6 +151,25 @@ class TestAnyLocustfile:
         for second in records.seconds:  # a record is a line that the journal can hold
             assert type(second).model_validate(json.loads(second.model_dump_json())) == second
         assert "Aggregated" in load.tail()
+
+    @pytest.mark.scenarios
+    def test_what_a_locustfile_forgets_or_trips_over_counts_all_the_same(self, server, records, locustfile, start):
+        load = start(locustfile(HABITS), server.url, rate=20.0, request_timeout=1.0)
+        records.wait(lambda r: r.total("good", "never-judged") > 5 and r.total("good", "by-user") > 5)
+        load.stop(within=5)
+        for path, name in (("/never-judged", "never-judged"), ("/trips", "trips"), ("/by-user", "by-user")):
+            assert records.total("attempted", name) == server.seen[path] > 5
+        assert records.total("good", "never-judged") == server.seen["/never-judged"]
+        assert records.total("failed", "trips") == server.seen["/trips"]
+        assert all(reason.startswith("wrong: JSONDecodeError") for reason in records.errors("trips"))
+
+    @pytest.mark.scenarios
+    @pytest.mark.parametrize("text", [PLAIN, SLOW_ONES], ids=["fast", "http"])
+    def test_connections_are_made_anew_every_so_many_customers(self, server, records, locustfile, start, text):
+        load = start(locustfile(text), server.url, rate=40.0, fresh_connections_every=4)
+        records.wait(lambda r: r.total("good") >= 40)
+        load.stop(within=5)
+        assert 0.2 < server.connections / records.total("good") < 0.4
 
     @pytest.mark.scenarios
     def test_wrong_answers_are_failures_and_refused(self, server, records, locustfile, start):
@@ -217,6 +262,9 @@ class TestUsers:
         records.wait(lambda r: any(second.users == 6 and second.in_flight == 6 for second in r.seconds))
         with pytest.raises(ValueError, match="not a rate"):
             load.set_rate(5)
+        load.stop(within=5)  # six requests are under way, and may end well
+        assert records.total("failed") == 0
+        assert records.total("good") == records.total("attempted") == server.seen["/buy"]
 
 
 class TestProcesses:

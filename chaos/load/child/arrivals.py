@@ -4,10 +4,12 @@ Slow answers do not make fewer customers come. A customer borrows a user that is
 a new one; connections are made anew every so many customers, since keep-alive would pin users to one pod.
 """
 
+import functools
 import logging
 import random
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import gevent  # noqa: TID251
@@ -89,7 +91,7 @@ class Crowd:
                 user = self._new(kind)
             user._greenlet = gevent.getcurrent()
             user._state = LOCUST_STATE_RUNNING
-            do_one(user._taskset_instance)
+            do_one(user._taskset_instance, functools.partial(self._report, user))
             self._served[user] += 1
             if self._fresh_every and self._served[user] % self._fresh_every == 0:
                 _hang_up(user)
@@ -98,11 +100,13 @@ class Crowd:
             if user is not None:
                 del self._served[user]
                 _part(user)
-        except Exception as error:  # a locustfile may raise anything; as Locust does, report it and go on
-            self.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
-            logger.error("%s\n%s", error, traceback.format_exc())
-            if user is not None and user._taskset_instance is not None:
-                idle.append(user)
+        except Exception as error:  # its on_start, which may raise anything: this customer never was
+            self._report(user, error)
+
+    def _report(self, user: User | None, error: Exception) -> None:
+        """As Locust does with what a task raises: tell, and go on."""
+        self.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
+        logger.error("%s\n%s", error, "".join(traceback.format_exception(error)))
 
     def _wanted(self) -> str:
         """What a customer who could not be sent would have asked for: as likely as others asked for it."""
@@ -121,7 +125,7 @@ class Crowd:
         return user
 
 
-def do_one(tasks: Any) -> None:
+def do_one(tasks: Any, report: Callable[[Exception], None]) -> None:
     """Do one task; of a task set inside, one of its tasks; of a sequence, all of them once and in order."""
     rounds = len(tasks.tasks) if isinstance(tasks, SequentialTaskSet) else 1
     for _ in range(rounds):
@@ -131,7 +135,7 @@ def do_one(tasks: Any) -> None:
                 inside = task(tasks.user if isinstance(tasks, DefaultTaskSet) else tasks)
                 inside.on_start()
                 try:
-                    do_one(inside)
+                    do_one(inside, report)
                 finally:
                     _part(inside)
             else:
@@ -140,6 +144,10 @@ def do_one(tasks: Any) -> None:
             continue
         except InterruptTaskSet:
             return
+        except (StopUser, StopTest):
+            raise
+        except Exception as error:  # a locustfile may raise anything
+            report(error)
 
 
 def _part(user: Any) -> None:
