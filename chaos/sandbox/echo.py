@@ -1,4 +1,7 @@
-"""The `gameday-echo` image: a small HTTP server that tests put into pods. It says who it is and what it was sent."""
+"""The `gameday-echo` image: a small HTTP server that tests put into pods. It says who it is and what it was sent.
+
+`/about` tells its caller, environment and files; `/sick` makes `/healthz` fail; `/exit` ends it with the code it was sent.
+"""
 
 import json
 import os
@@ -15,15 +18,14 @@ class _Echo(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
-        told = {
+        told: dict[str, object] = {
             "pod": os.environ.get("POD_NAME", ""),
             "method": self.command,
             "path": self.path,
             "body": body,
-            "client": self.client_address[0],
-            "env": dict(os.environ),
-            "files": _files(),
         }
+        if self.path == "/about":
+            told |= {"client": self.client_address[0], "env": dict(os.environ), "files": _files()}
         data = json.dumps(told).encode()
         self.send_response(500 if self.path == "/healthz" and Path(_root(), "sick").exists() else 200)
         self.send_header("Content-Type", "application/json")

@@ -68,7 +68,7 @@ def test_the_environment_of_a_container(cluster, namespace, make, start, told):
             {"name": "TIME", "value": "12:30"},
         ],
     )
-    env = told(pod)["env"]
+    env = told(pod, "about")["env"]
     expected = {
         "C_a": "1",
         "C_b": "2",
@@ -107,15 +107,15 @@ def test_config_maps_and_secrets_are_files_that_follow_their_source(cluster, nam
             {"name": "e", "mountPath": "/tmp/own"},
         ],
     )
-    told_first = told(pod)
+    told_first = told(pod, "about")
     assert told_first["files"] == {"etc/config/a": "1", "etc/config/b": "2"}
     root = Path(told_first["env"]["POD_ROOT"])
     assert root.stat().st_mode & 0o777 == 0o700
     assert (root / "tmp/own").is_dir()
     cluster.patch("ConfigMap", "config", namespace, {"data": {"a": "new", "b": None, "c": "3"}})
-    until(lambda: told(pod)["files"] == {"etc/config/a": "new", "etc/config/c": "3"})
+    until(lambda: told(pod, "about")["files"] == {"etc/config/a": "new", "etc/config/c": "3"})
     cluster.delete("ConfigMap", "config", namespace)
-    assert told(pod)["files"] == {"etc/config/a": "new", "etc/config/c": "3"}, "files outlive their source"
+    assert told(pod, "about")["files"] == {"etc/config/a": "new", "etc/config/c": "3"}, "files outlive their source"
 
 
 @pytest.mark.parametrize(

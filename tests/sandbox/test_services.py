@@ -38,9 +38,9 @@ def test_connections_take_turns(web, ask, cluster, namespace):
 
 
 def test_a_caller_keeps_its_address(web, ask, sandbox):
-    assert ask(web)["client"] == "127.0.0.1"
+    assert ask(web, "/about")["client"] == "127.0.0.1"
     own = f"{sandbox.network}.100.1"
-    assert ask(web, source=(own, 0))["client"] == own
+    assert ask(web, "/about", source=(own, 0))["client"] == own
 
 
 def test_without_a_ready_endpoint_it_refuses_and_what_stands_goes_on(web, cluster, namespace, until, ask):
@@ -108,7 +108,7 @@ def test_a_policy_knows_pods_by_their_address(web, ask, cluster, namespace, frie
         return True
 
     until(outside_waits)
-    assert ask(web, source=(friend, 0))["client"] == friend
+    assert ask(web, "/about", source=(friend, 0))["client"] == friend
 
 
 @pytest.fixture
