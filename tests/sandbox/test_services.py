@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from chaos.errors import NotFound
+from chaos.sandbox.services import _Client, _Side
 
 DENY = {"podSelector": {}, "policyTypes": ["Ingress"]}
 
@@ -203,3 +204,40 @@ def test_a_deleted_service_refuses(web, cluster, namespace, until):
     with pytest.raises(NotFound):
         cluster.get("Service", "web", namespace)
     until(lambda: not cluster.find("EndpointSlice", namespace))
+
+
+def test_what_a_caller_says_before_an_endpoint_is_found_is_passed_on():
+    """Some Pythons deliver data although reading is paused: it must wait for the endpoint, not be lost."""
+    client, endpoint = _Client(port=None), _Side()
+    endpoint.transport = Recorded()
+    client.data_received(b"GET / ")
+    client.data_received(b"HTTP/1.1")
+    client.eof_received()
+    client.transport = Recorded()
+    client.join(endpoint)
+    client.data_received(b" more")
+    assert endpoint.transport.written == [b"GET / ", b"HTTP/1.1", "eof", b" more"]
+    assert client.transport.reading
+
+
+class Recorded:
+    """A transport that remembers what was done with it."""
+
+    def __init__(self):
+        self.written = []
+        self.reading = False
+
+    def write(self, data):
+        self.written.append(data)
+
+    def write_eof(self):
+        self.written.append("eof")
+
+    def can_write_eof(self):
+        return True
+
+    def is_closing(self):
+        return False
+
+    def resume_reading(self):
+        self.reading = True
