@@ -28,7 +28,7 @@ class DemoFailed(GamedayError):
 
 
 @click.command()
-@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports/demo"), show_default=True)
 def command(reports: Path) -> None:
     """See it all once, in two minutes: a shop whose payment provider goes dark breaches its tolerance; fixed, it holds.
 

@@ -88,6 +88,8 @@ def _objects(namespace, *, on_sandbox):
 
 @pytest.fixture
 def aim(world, app):
+    """The app is whole again, whatever the test before did to it: putting a number back is not yet having the pods."""
+    assert wait_until(lambda: _ready(world, app), clock=RealClock(), within=60.0)
     return Aim(
         world=world,
         namespace=app,

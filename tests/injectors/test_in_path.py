@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import random
+import socket
 import urllib.request
 
 import pytest
@@ -98,9 +99,17 @@ def app(cluster, space):
             "spec": {"selector": SELECTOR, "ports": ports},
         }
     )
+    assert eventually(lambda: answers(cluster, space))
     yield space
     with contextlib.suppress(NotFound):
         cluster.delete("Service", "web", space)
+
+
+def answers(cluster, namespace):
+    """Whether the Service takes connections already: its endpoints follow its making by a moment."""
+    address = cluster.get("Service", "web", namespace)["spec"]["clusterIP"]
+    with contextlib.closing(socket.socket()) as probe:
+        return probe.connect_ex((address, 8080)) == 0
 
 
 def eventually(holds, within=20.0):
