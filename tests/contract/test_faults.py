@@ -1,8 +1,10 @@
 """Every fault of the table lands, is proved from outside while it holds, and leaves nothing: on the sandbox and on a cluster."""
 
 import threading
+from pathlib import Path
 
 import pytest
+import yaml
 
 from chaos.clock import RealClock, wait_until
 from chaos.errors import BadInput, NotReady
@@ -12,31 +14,21 @@ from chaos.probes.dose import prove, routes_of
 from chaos.probes.pods_ready import is_ready
 from chaos.probes.witness import Witness
 
-SPECS = [
-    {"kind": "pod-kill", "selector": {"app": "web"}, "count": 1},
-    {"kind": "scale-to-zero", "deployment": "web", "duration": "5s"},
-    {"kind": "latency", "service": "web", "latency": "300ms", "duration": "5s"},
-    {"kind": "latency", "service": "web", "reset": "0s", "duration": "5s"},
-    *[
-        {"kind": "vendor-outage", "service": "web", "mode": mode, "duration": "5s", **more}
-        for mode, more in {
-            "refuse": {},
-            "black-hole": {},
-            "reset": {},
-            "slow": {"latency": "300ms"},
-            "http-429": {"retry_after": "2s"},
-            "http-503": {},
-            "auth-revoked": {},
-            "wrong-schema": {},
-            "partial": {"share": "100%"},
-        }.items()
-    ],
-]
-IDS = ["-".join(str(spec[key]) for key in ("kind", "mode", "reset") if key in spec) for spec in SPECS]
+FILES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+CASES = [case for path in FILES for case in yaml.safe_load(path.read_text())]
+"""Each: `name`, `fault` as a scenario file says it and, where the sandbox cannot have it, `not_on_sandbox` with the reason."""
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case["name"])
+def raw(request, world):
+    """One fault of the table, as a scenario file says it."""
+    if (reason := request.param.get("not_on_sandbox")) and world.cluster.environment.kind == "sandbox":
+        pytest.skip(reason)
+    return request.param["fault"]
 
 
 def test_the_contract_covers_the_whole_table():
-    assert {spec["kind"] for spec in SPECS} == set(INJECTORS)
+    assert {case["fault"]["kind"] for case in CASES} == set(INJECTORS)
 
 
 def snapshot(world, namespace):
@@ -103,7 +95,6 @@ def seen_by(world, aim):
         assert wait_clean(witness_fitting, state, world) == []
 
 
-@pytest.mark.parametrize("raw", SPECS, ids=IDS)
 def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
     injector = INJECTORS[raw["kind"]]
     spec = injector.Spec.model_validate(raw)
@@ -138,7 +129,6 @@ def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
     assert without_witness == before
 
 
-@pytest.mark.parametrize("raw", SPECS, ids=IDS)
 def test_undoing_what_was_never_done_is_harmless(raw, world, app, aim):
     injector = INJECTORS[raw["kind"]]
     state = injector.prepare(injector.Spec.model_validate(raw), aim)
