@@ -22,7 +22,7 @@ from chaos.engine.place import Place
 from chaos.engine.planning import prepare
 from chaos.engine.recovery import Recovered
 from chaos.engine.recovery import recover as _recover
-from chaos.engine.run import Run, execute, refuse_left_overs
+from chaos.engine.run import Run, execute, refuse_to_start
 from chaos.errors import BadInput, NotReady
 from chaos.evaluation.findings import find
 from chaos.evaluation.judge import judge as _judge
@@ -81,7 +81,7 @@ def plan(story: Story, place: Place, *, seed: int) -> Plan:
 
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:
     """Run the story, judge it, and write its run directory."""
-    refuse_left_overs(place)
+    refuse_to_start(place)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     started = datetime.now(UTC)
     run_id = new_run_id(started, story.id)

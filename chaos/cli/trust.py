@@ -14,7 +14,12 @@ from chaos.errors import BadInput
 @click.option("--kind", "kind_name", default="", metavar="NAME", help="The same for a kind cluster: its context is kind-NAME.")
 @click.option("--list", "listed", is_flag=True, help="All clusters that may be struck.")
 @click.option("--remove", default="", metavar="WHAT", help="Trust no longer what bears this name or fingerprint.")
-@click.option("--fingerprint", "only_fingerprint", is_flag=True, help="Only print the fingerprint, for GAMEDAY_TRUST in CI.")
+@click.option(
+    "--fingerprint",
+    "only_fingerprint",
+    is_flag=True,
+    help="Only print the fingerprint (of the current context by default), for GAMEDAY_TRUST.",
+)
 @click.option("--i-understand", is_flag=True, help="Needed as well where the name says that it is production.")
 @click.option("--kubeconfig", type=click.Path(dir_okay=False, path_type=Path), help="Default: as kubectl finds it.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
@@ -36,12 +41,13 @@ def command(  # noqa: PLR0917 - one a flag
     \b
     Examples:
       gameday trust --kind staging
-      gameday trust --on my-context --fingerprint
+      GAMEDAY_TRUST="$(gameday trust --on my-context --fingerprint)"
       gameday trust --list
     """
     from chaos import trust
 
-    if sum(map(bool, (on, kind_name, listed, remove))) != 1:
+    told = sum(map(bool, (on, kind_name, listed, remove)))
+    if told > 1 or (not told and not only_fingerprint):
         raise BadInput("say one of --on CONTEXT, --kind NAME, --list, --remove WHAT")
     if listed:
         _list(as_json)
@@ -51,7 +57,11 @@ def command(  # noqa: PLR0917 - one a flag
         click.echo("\n".join(f"no longer trusted: {each.name} ({each.fingerprint})" for each in gone))
     else:
         _trust(
-            on or f"kind-{kind_name}", kubeconfig, must_be_kind=bool(kind_name), sure=i_understand, only_print=only_fingerprint
+            f"kind-{kind_name}" if kind_name else on,
+            kubeconfig,
+            must_be_kind=bool(kind_name),
+            sure=i_understand,
+            only_print=only_fingerprint,
         )
 
 

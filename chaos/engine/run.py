@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from chaos import trust
 from chaos.clock import Clock, RealClock
 from chaos.engine.change import Change, Tools
 from chaos.engine.loading import Generator
@@ -107,10 +108,11 @@ def _ending(run: Run, changes: list[Change], trouble: Exception | None) -> RunEn
     )
 
 
-def refuse_left_overs(place: Place) -> None:
-    """NotReady while another run is at work on this cluster, or has left something behind there. Reads only."""
+def refuse_to_start(place: Place) -> None:
+    """Reads only. BadInput on a cluster that nobody trusts; NotReady while a run is at work there, or has left something."""
     if place.world is None:
         return
+    trust.require(place.environment)
     for contents in all_open():
         if contents.header.environment.fingerprint != place.environment.fingerprint:
             continue
@@ -120,8 +122,8 @@ def refuse_left_overs(place: Place) -> None:
 
 
 def preflight(run: Run) -> None:
-    """Reads only: nobody else at work, and every right to inject and to undo."""
-    refuse_left_overs(run.place)
+    """Reads only: a trusted cluster, nobody else at work, and every right to inject and to undo."""
+    refuse_to_start(run.place)
     if run.prepared.faults or run.prepared.fittings:
         ask_permissions(run.prepared, run.place)
 
@@ -279,4 +281,4 @@ def _phase(run: Run, recorder: Recorder, name: str) -> Iterator[None]:
         recorder.tell(PhaseEdge(phase=name, edge="end"))
 
 
-__all__ = ["GamedayError", "Judges", "Run", "execute", "preflight", "refuse_left_overs", "withdraw"]
+__all__ = ["GamedayError", "Judges", "Run", "execute", "preflight", "refuse_to_start", "withdraw"]
