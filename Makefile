@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -q
 QUICK := not (cluster or scenarios or bench or crash)
+SIDE_BY_SIDE := -n 4 --dist worksteal # they mostly wait: for pods, proxies, time-outs
+SHORT := payments-dark and (fixed or no-timeout) # the pair that the README tells of
 PEERS := build/peers
 UNSET := env -u PYTHONDONTWRITEBYTECODE
 
@@ -25,7 +27,8 @@ demo: $(READY) ## a shop breaks, is judged, is fixed: see it all once
 	@$(BIN)/gameday demo $(ARGS)
 
 test: $(READY) ## the unit tests, and a short subset of the scenarios
-	@$(PYTEST) -m "$(QUICK)" $(ARGS)
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" $(ARGS)
+	@$(if $(ARGS),:,$(PYTEST) -m scenarios tests/scenarios -k "$(strip $(SHORT))")
 
 test-scenarios: $(READY) ## every scenario on the sandbox: the weak shop breaches, the fixed one holds
 	@$(PYTEST) -m scenarios $(ARGS)
