@@ -85,14 +85,14 @@ def _trust(context: str, kubeconfig: Path | None, *, must_be_kind: bool, sure: b
     from chaos import trust
 
     environment = connect(context, "", kubeconfig).environment
+    if must_be_kind and environment.kind != "kind":
+        raise BadInput(f"context {context} leads to a cluster that is not made of kind nodes; if that is meant: --on {context}")
     if only_print:
         click.echo(environment.fingerprint)
         return
     if environment.kind == "sandbox":
         click.echo("The sandbox is trusted by itself.")
         return
-    if must_be_kind and environment.kind != "kind":
-        raise BadInput(f"context {context} leads to a cluster that is not made of kind nodes; if that is meant: --on {context}")
     if trust.looks_like_production(context) and not sure:
         raise BadInput(f"{context} says that it is production; if it is meant to be struck all the same, add --i-understand")
     added = trust.add(environment, how="asked", when=datetime.now(UTC).strftime("%Y-%m-%d"))
