@@ -28,6 +28,7 @@ COMMANDS = {
     "validate": Entry("chaos.cli.validate", "Check files; every mistake with file, line and column.", _START),
     "plan": Entry("chaos.cli.plan", "Show what a run would touch and how it is put back; changes nothing.", _START),
     "run": Entry("chaos.cli.run", "Strike under load, judge, put everything back, report.", _START),
+    "stop": Entry("chaos.cli.stop", "End a run under way, or keep a whole cluster from being struck.", _START),
     "report": Entry("chaos.cli.report", "Show the report of a stored run.", _AFTER),
     "judge": Entry("chaos.cli.judge", "Judge a stored run again, from its journal alone.", _AFTER),
     "runs": Entry("chaos.cli.runs", "List stored runs, or prune old ones.", _AFTER),

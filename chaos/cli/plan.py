@@ -27,7 +27,8 @@ def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int,
     from chaos.catalogue import load_stories
 
     (story,) = load_stories(story_paths([file])[:1])
-    planned = api.plan(story, connect(on, url, kubeconfig), seed=seed)
+    place = connect(on, url, kubeconfig)
+    planned = api.plan(story, place, seed=seed)
     text = planned.model_dump_json(indent=2, exclude_none=True) + "\n"
     if output is not None:
         write(output, text)
@@ -39,5 +40,9 @@ def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int,
     from chaos.render import terminal
 
     terminal.plan(planned, Console())
+    if place.world is not None:
+        from chaos.engine import lever
+
+        click.echo(f"safety lever of {place.environment.name}: {lever.engaged(place.world.cluster) or 'not engaged'}")
     if output is not None:
         click.echo(f"plan written to {output}")

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from chaos import trust
 from chaos.clock import Clock, RealClock
+from chaos.engine import lever
 from chaos.engine.change import Change, Tools
 from chaos.engine.loading import Generator
 from chaos.engine.observing import observer_rhythm
@@ -26,7 +27,7 @@ from chaos.engine.place import Place
 from chaos.engine.planning import Prepare, ask_permissions
 from chaos.engine.recorder import Recorder
 from chaos.engine.steps import Stage, play
-from chaos.engine.stopping import StopFlag, signals_stop
+from chaos.engine.stopping import StopFlag, signals_stop, stop_file
 from chaos.engine.tallying import tally
 from chaos.engine.timeline import length
 from chaos.engine.watchdog import Watchdog
@@ -78,7 +79,12 @@ class Run:
 def execute(run: Run, *, on_event: Callable[[Event], None]) -> RunEnd:
     """Run the story; the last event says whether everything was put back. Raises only before anything was touched."""
     preflight(run)
-    with signals_stop(run.stop), Journal(run.folder / "journal.jsonl", run.clock) as journal:
+    with (
+        signals_stop(run.stop),
+        stop_file(run.stop, run.info),
+        lever.obeyed(run.place, run.stop),
+        Journal(run.folder / "journal.jsonl", run.clock) as journal,
+    ):
         journal.listen(run.judges.feed)
         journal.listen(on_event)
         recorder = Recorder(journal, run.stop)

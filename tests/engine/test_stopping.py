@@ -5,7 +5,9 @@ import signal
 
 import pytest
 
-from chaos.engine.stopping import SIGNALS, StopFlag, signals_stop
+from chaos.engine.stopping import SIGNALS, StopFlag, ask_to_stop, at_work, is_at_work, signals_stop, stop_file
+from chaos.errors import NotReady
+from chaos.model.run import Environment, RunInfo, Subject
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -30,3 +32,46 @@ def test_handlers_are_given_back():
     with signals_stop(StopFlag()):
         pass
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.fixture
+def info(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMEDAY_STATE", str(tmp_path))
+    return RunInfo(
+        id="r1",
+        scenario="s",
+        environment=Environment(kind="sandbox", name="sandbox"),
+        subject=Subject(service="s"),
+        tool_version="0",
+        seed=1,
+        started="2026-01-05T09:00:00+00:00",
+    )
+
+
+def test_a_run_at_work_is_found_and_stopped_by_its_file(info, tmp_path):
+    stop = StopFlag()
+    with stop_file(stop, info):
+        (found,) = at_work()
+        assert (found.run, found.pid, found.where) == ("r1", os.getpid(), "sandbox sandbox")
+        assert not stop.is_set
+        ask_to_stop(found)
+        assert stop.event.wait(2.0)
+        assert stop.why.reason == "kill-switch"
+        assert is_at_work(found), "it is at work until it has put everything back"
+    assert not is_at_work(found)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_file_of_a_dead_run_is_no_run_and_is_swept_away(info, tmp_path):
+    folder = tmp_path / "running"
+    folder.mkdir()
+    (folder / "r0.run").write_text("{}")
+    (folder / "r0.stop").touch()
+    assert at_work() == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_could_not_be_stopped_does_not_begin(info, tmp_path):
+    (tmp_path / "running").write_text("in the way")
+    with pytest.raises(NotReady, match="state folder"), stop_file(StopFlag(), info):
+        pass
