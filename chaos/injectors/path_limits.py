@@ -5,6 +5,7 @@ from typing import Any
 
 from chaos.clients.world import Obj
 from chaos.errors import BadInput
+from chaos.model.selector import selects
 
 ADMIN_PORT = 8474
 
@@ -49,7 +50,7 @@ def refuse_shut_out(
         raise BadInput(f"network policy {_names(out_of_proxy)} also holds for the proxy's pod: it cannot reach the target")
     for policy in policies:
         callers = policy["spec"].get("podSelector") or {}
-        if "Egress" not in _types(policy) or _selects(callers, proxy) or _selects(callers, target):
+        if "Egress" not in _types(policy) or selects(callers, proxy) or selects(callers, target):
             continue
         if _admitted([policy], "egress", "to", target, ports) and not _admitted([policy], "egress", "to", proxy, ports):
             raise BadInput(f"network policy {_names([policy])} lets callers reach the target, but not the proxy before it")
@@ -62,7 +63,7 @@ def _types(policy: Obj) -> list[str]:
 
 def _isolating(policies: Sequence[Obj], pod: Mapping[str, str], way: str) -> list[Obj]:
     """The policies by which a pod admits only what they name; policies add up."""
-    return [each for each in policies if way in _types(each) and _selects(each["spec"].get("podSelector") or {}, pod)]
+    return [each for each in policies if way in _types(each) and selects(each["spec"].get("podSelector") or {}, pod)]
 
 
 def _admitted(policies: Sequence[Obj], way: str, peers: str, pod: Mapping[str, str] | None, ports: Sequence[object]) -> bool:
@@ -75,27 +76,11 @@ def _names_peer(peers: Sequence[Obj] | None, pod: Mapping[str, str] | None) -> b
     if not peers:
         return True
     own_namespace = [each["podSelector"] for each in peers if "podSelector" in each and "namespaceSelector" not in each]
-    return pod is not None and any(_selects(selector or {}, pod) for selector in own_namespace)
+    return pod is not None and any(selects(selector or {}, pod) for selector in own_namespace)
 
 
 def _names_ports(named: Sequence[Obj] | None, ports: Sequence[object]) -> bool:
     return not named or {str(port) for port in ports} <= {str(each.get("port")) for each in named}
-
-
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches; an empty one matches all."""
-    equal = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-    return equal and all(_holds(each, labels) for each in selector.get("matchExpressions") or [])
-
-
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(expression["key"]), expression.get("values") or []
-    return {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }[expression["operator"]]
 
 
 def _names(policies: Sequence[Obj]) -> str:

@@ -1,11 +1,10 @@
 """The witness: a pod of ours that takes readings where a fault is felt. Not a fault, but made, undone and verified like one.
 
-It runs one stdlib-only file from a ConfigMap on a public Python image, without credentials, and ends by itself.
+It runs two stdlib-only files from a ConfigMap on a public Python image, without credentials, and ends by itself.
 """
 
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +14,10 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, Aim, FaultSpec, FaultState, Privilege, own_labels
+from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.dose import Dose, Route
 from chaos.model.run import Permission
+from chaos.model.undo import Call
 from chaos.model.units import Duration, Exact
 from chaos.probes.pods_ready import is_ready
 
@@ -73,8 +74,8 @@ def permissions(state: State) -> list[Permission]:
     return [
         *rights("pods", "create get", "inject"),
         *rights("configmaps", "create get", "inject"),
-        *rights("pods", "list delete", "undo"),
-        *rights("configmaps", "list delete", "undo"),
+        *rights("pods", "list get delete", "undo"),
+        *rights("configmaps", "list get delete", "undo"),
         *rights("services", "get", "observe"),
         *rights("pods", "get", "observe", "proxy"),
     ]
@@ -100,11 +101,12 @@ def start(state: State, world: World) -> None:
         raise NotReady(f"the witness pod/{state.pod} is not ready: {trouble or 'no reason given'}")
 
 
+def undo_calls(state: State) -> list[Call]:
+    return [delete_own(state, kind, state.pod) for kind in ("Pod", "ConfigMap")]
+
+
 def stop(state: State, world: World) -> None:
-    """Delete what bears our labels, each by its UID; nothing there is success."""
-    for kind, obj in _ours(state, world.cluster):
-        with suppress(NotFound):  # gone meanwhile, which is all we want
-            world.cluster.delete(kind, obj["metadata"]["name"], state.namespace, uid=obj["metadata"]["uid"], grace=1)
+    put_back(undo_calls(state), world)
 
 
 def verify(state: State, world: World) -> list[str]:
@@ -122,16 +124,22 @@ def _ours(state: State, cluster: Cluster) -> list[tuple[str, Obj]]:
 
 
 def _resolved(state: State, cluster: Cluster) -> State:
-    """Routes whose host is a Service of the namespace lead to its address, which works with and without DNS."""
+    """Routes whose host is a Service of the namespace lead to its address, which works with and without DNS.
+
+    What a route only looks up stays a name; there, the nameserver may be a Service.
+    """
     return state.model_copy(update={"routes": [_addressed(route, state.namespace, cluster) for route in state.routes]})
 
 
 def _addressed(route: Route, namespace: str, cluster: Cluster) -> Route:
+    which = "server" if route.scheme == "dns" else "host"
+    if not (name := getattr(route, which)):
+        return route
     try:
-        address = cluster.get("Service", route.host, namespace)["spec"].get("clusterIP")
+        address = cluster.get("Service", name, namespace)["spec"].get("clusterIP")
     except NotFound:
         return route
-    return route.model_copy(update={"host": address}) if address and address != "None" else route
+    return route.model_copy(update={which: address}) if address and address != "None" else route
 
 
 def _make(cluster: Cluster, obj: Obj, state: State) -> None:
@@ -166,8 +174,9 @@ def _meta(state: State) -> Obj:
 
 
 def _config_map(state: State) -> Obj:
-    program = Path(__file__).with_name("witness_program.py").read_text(encoding="utf-8")
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(state), "data": {_PROGRAM: program}}
+    files = {_PROGRAM: "witness_program.py", "witness_wire.py": "witness_wire.py"}
+    data = {key: Path(__file__).with_name(name).read_text(encoding="utf-8") for key, name in files.items()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(state), "data": data}
 
 
 def _pod(state: State) -> Obj:

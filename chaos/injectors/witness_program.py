@@ -1,19 +1,27 @@
 """The witness: takes readings of routes where a fault is felt, ten times a second, over held and new connections.
 
-One file, Python 3.9 or later, nothing but the standard library: it runs from a ConfigMap on a public Python image. It only
-ever sends GET requests and opens connections; it holds no credentials and keeps no body, only a digest.
+Python 3.9 or later, nothing but the standard library and `witness_wire.py` beside it: they run from a ConfigMap on a public
+Python image. It only ever sends GET requests, opens connections and looks up names; it holds no credentials and keeps no
+body, only a digest.
 
     PUT /routes          [Route, ...]: watch these from now on, and no others
     GET /readings?since=SEQ   {"now", "wall", "latest", "readings": [...]}, oldest first, at most 2,000 at once
     GET /healthz
 
-A reading is {"seq", "at", "wall", "route", "connection", "ok", "status", "error", "seconds", "digest", "reconnected"}.
+A reading is {"seq", "at", "wall", "route", "connection", "ok", "status", "error", "detail", "seconds", "digest",
+"reconnected"}.
 `at` is this machine's monotonic clock when the reading began; `now` in the answer lets a reader elsewhere align it. `ok`
 means that an answer came in full, whatever its status (0 where there is none). `reconnected` marks a held reading that had
 to open its connection.
 
 What a `tcp` route can prove: `new`, that somebody accepts and does not hang up at once; `held`, that the peer's kernel (or a
 proxy in the path) still answers keep-alive probes within about 2 s and has not closed. Not that an application answers.
+
+A `dns` route looks up its host, at the nameserver `server` or at the pod's own: there are no held readings of it. Its digest
+is that of the addresses, its error `nxdomain`, `servfail`, `refused` or `timeout`.
+
+An `https` route asks nobody who he is. Where it wants a certificate that is `valid`, one out of its dates fails a new
+connection with `certificate-expired` or `certificate-not-yet`, and `detail` tells the date.
 """
 
 from __future__ import annotations
@@ -35,6 +43,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+try:
+    from chaos.injectors import witness_wire as wire
+except ImportError:  # in its pod
+    import witness_wire as wire
+
 Route = dict[str, Any]
 Reading = dict[str, Any]
 
@@ -44,6 +57,7 @@ AT_ONCE = 2_000  # readings in one answer
 MOST_ROUTES = 32
 LONGEST_BODY = 256 * 1024  # of a request to us, and of an answer that is digested
 _CLOSED_AT_ONCE = 0.05  # how long a tcp connection is watched for being hung up
+SCHEMES = ("http", "https", "tcp", "dns")
 _REASONS: tuple[tuple[Any, str], ...] = (
     (socket.gaierror, "dns"),
     ((socket.timeout, TimeoutError), "timeout"),
@@ -53,6 +67,10 @@ _REASONS: tuple[tuple[Any, str], ...] = (
     (ssl.SSLError, "tls"),
     (http.client.HTTPException, "garbled"),
 )
+
+
+class OutOfDate(Exception):
+    """A certificate whose dates do not hold now; says which way, and the date."""
 
 
 class Log:
@@ -146,6 +164,19 @@ def connect(route: Route, deadline: float) -> socket.socket:
     return sock
 
 
+def refuse_out_of_date(sock: ssl.SSLSocket) -> None:
+    """OutOfDate where the certificate that the peer showed is not valid at this moment, by our clock."""
+    begins, ends = wire.validity(sock.getpeercert(binary_form=True) or b"")
+    if time.time() > ends:
+        raise OutOfDate("certificate-expired", f"not after {_date(ends)}")
+    if time.time() < begins:
+        raise OutOfDate("certificate-not-yet", f"not before {_date(begins)}")
+
+
+def _date(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
 def get(route: Route, sock: socket.socket, deadline: float) -> tuple[int, str, bool]:
     """One GET on an open connection -> (status, digest, whether the server keeps the connection open)."""
     speaker = http.client.HTTPConnection(route["server_name"] or route["host"], route["port"])
@@ -191,22 +222,33 @@ class Watcher(threading.Thread):
     def reading(self) -> Reading:
         began = time.monotonic()
         found: Reading = {"at": began, "wall": time.time(), "route": self.route["name"], "connection": self.connection}
-        found.update(ok=False, status=0, error="", digest="", reconnected=self.connection == "held" and self.sock is None)
+        found.update(ok=False, status=0, error="", detail="", digest="")
+        found["reconnected"] = self.connection == "held" and self.sock is None
         try:
             found.update(self.ask(began + self.route["timeout"]))
             found["ok"] = True
+        except (OutOfDate, wire.LookUpFailed) as told:
+            self.drop()
+            found["error"], found["detail"] = (*told.args, "")[:2]
         except (OSError, EOFError, http.client.HTTPException, ValueError) as error:
             self.drop()
             found["error"] = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), type(error).__name__)
+            found["detail"] = str(getattr(error, "reason", None) or "") if isinstance(error, ssl.SSLError) else ""
         found.setdefault("seconds", round(time.monotonic() - began, 6))
         return found
 
     def ask(self, deadline: float) -> Reading:
+        if self.route["scheme"] == "dns":
+            own = os.environ.get("POD_IP") or ""
+            found = wire.look_up(self.route["host"], self.route["server"], self.route["port"], deadline, own)
+            return {"digest": hashlib.sha256(repr(found).encode()).hexdigest()[:16], "detail": " ".join(found)}
         if self.connection == "new":
             self.drop()
         if self.sock is None:
             self.sock = connect(self.route, deadline)
             keep_alive(self.sock)
+            if self.route["certificate"] == "valid":
+                refuse_out_of_date(self.sock)
         if self.route["scheme"] == "tcp":
             connected = round(self.route["timeout"] - (deadline - time.monotonic()), 6)
             still_open(self.sock, _CLOSED_AT_ONCE if self.connection == "new" else 0)
@@ -239,9 +281,12 @@ def checked(raw: Any) -> Route:
         "scheme": str(raw.get("scheme") or "http"),
         "path": str(raw.get("path") or "/"),
         "server_name": str(raw.get("server_name") or ""),
+        "server": str(raw.get("server") or ""),
+        "certificate": str(raw.get("certificate") or "any"),
         "timeout": min(30.0, max(0.05, float(raw.get("timeout") or 1.0))),
     }
-    if route["scheme"] not in ("http", "https", "tcp") or not 0 < route["port"] < 65536 or not route["path"].startswith("/"):
+    possible = route["scheme"] in SCHEMES and 0 < route["port"] < 65536 and route["path"].startswith("/")
+    if not possible or (route["certificate"] != "any" and (route["certificate"], route["scheme"]) != ("valid", "https")):
         raise ValueError(f"not a route: {raw!r}")
     return route
 
@@ -260,7 +305,7 @@ class Watch:
             raise ValueError(f"a list of at most {MOST_ROUTES} routes is wanted")
         wanted = {}
         for route in map(checked, raw):
-            for connection in ("held", "new"):
+            for connection in ("new",) if route["scheme"] == "dns" else ("held", "new"):
                 wanted[json.dumps(route, sort_keys=True) + connection] = (route, connection)
         with self._lock:
             for key in set(self._watchers) - set(wanted):

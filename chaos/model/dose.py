@@ -9,36 +9,43 @@ from chaos.model.base import Record
 
 
 class Route(Record):
-    """A way to a Service as its callers see it."""
+    """A way to a Service or a pod as its callers see it; with `dns`, the look-up of a name."""
 
     name: str
-    host: str  # cluster IP or DNS name, as seen from inside the cluster
+    host: str  # a Service's name, an address, or a DNS name, as seen from inside the cluster
     port: int
-    scheme: Literal["http", "https", "tcp"] = "http"
+    scheme: Literal["http", "https", "tcp", "dns"] = "http"
     path: str = "/"
     server_name: str = ""  # TLS server name, where it is not the host
+    server: str = ""  # dns: the nameserver that is asked; "" = the witness's own
+    certificate: Literal["any", "valid"] = "any"  # https: whether one out of its dates fails a new connection
     timeout: float = 1.0  # seconds after which a reading counts as unanswered
 
 
 class Expectation(Record):
     """One thing that must be seen from outside the injector.
 
-    `route-fails`: requests over `route` get no answer (with `status`: exactly that status).
+    `route-fails`: requests over `route` get no answer (with `status`: exactly that status; with `error`: for exactly that
+    reason, such as `nxdomain`, `certificate-expired` or `refused`).
     `route-slower`: the median of `connection` readings is at least `by` seconds above what it was before the strike.
     `route-differs`: the body's digest differs from all seen before the strike (wrong schema, wrong answers).
     `pods-gone`: none of `uids` is alive (deleted, or terminating).
     `endpoints`: the Service `service` has at most `at_most` ready endpoints.
-    `refused-eviction`: told by the injector's own record of the server's refusals (`pods` refused).
+    `refused-eviction`: some of `uids` stay, behind a disruption budget that allows none now.
+    `evicted`: each of `uids` is gone, or stays behind a disruption budget that allows none now.
     `object`: the object's `field` reads `value` in an independent read (for faults whose effect is on an object that
     others act on, such as a cordon); never used where a reading of behaviour is possible.
     """
 
-    what: Literal["route-fails", "route-slower", "route-differs", "pods-gone", "endpoints", "refused-eviction", "object"]
+    what: Literal[
+        "route-fails", "route-slower", "route-differs", "pods-gone", "endpoints", "refused-eviction", "evicted", "object"
+    ]
     route: Route | None = None
     connections: list[Literal["held", "new"]] = ["held", "new"]
     share: float = 0.8  # at least this share of the readings must show it
     by: float = 0.0
     status: int | None = None
+    error: str = ""
     uids: list[str] = []
     namespace: str = ""
     service: str = ""

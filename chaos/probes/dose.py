@@ -10,6 +10,7 @@ from chaos.clock import Clock, wait_until
 from chaos.errors import NotFound, NotReady
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.events import DoseResult
+from chaos.model.selector import selects
 from chaos.probes.dose_rules import Look, Proof, Reading, controls_read, is_back, judge_route, sick_controls, summary
 from chaos.probes.witness import Witness
 
@@ -101,7 +102,7 @@ def cleared(  # noqa: PLR0913 - all by name
     Pods that are gone stay gone; whether their workload is whole again is reported by `verify`.
     """
     look = Look(clock.now(), before)
-    asked = [each for each in dose.expect if each.what not in ("pods-gone", "refused-eviction")]
+    asked = [each for each in dose.expect if each.what not in ("pods-gone", "refused-eviction", "evicted")]
     proofs: list[Proof] = []
 
     def all_back() -> bool:
@@ -151,23 +152,40 @@ def _pods_gone(expected: Expectation, cluster: Cluster) -> Proof:
     return Proof(not alive, f"{gone} of {len(expected.uids)} pods are gone by UID")
 
 
-def _refused(expected: Expectation, cluster: Cluster) -> Proof:
-    """The pods are still there although they were asked to leave, and a budget allows no disruption of them."""
+@dataclass(frozen=True)
+class _Stayed:
+    """Pods that were asked to leave and did not, and the disruption budgets that allow no disruption of them now."""
+
+    pods: list[Obj]
+    behind: int  # of these pods, how many such a budget guards
+    words: str
+
+
+def _stayed(expected: Expectation, cluster: Cluster) -> _Stayed:
     alive = _alive(expected, cluster)
-    budgets = [
-        each for each in cluster.find("PodDisruptionBudget", expected.namespace) if any(_guards(each, pod) for pod in alive)
-    ]
-    closed = [each["metadata"]["name"] for each in budgets if not each.get("status", {}).get("disruptionsAllowed")]
-    words = (
-        f"{len(alive)} of {len(expected.uids)} pods stayed; budgets that allow no disruption now: {', '.join(closed) or 'none'}"
-    )
-    return Proof(bool(alive) and bool(closed), words)
+    budgets = cluster.find("PodDisruptionBudget", expected.namespace) if alive else []
+    closed = [each for each in budgets if not each.get("status", {}).get("disruptionsAllowed")]
+    guarding = [each for each in closed if any(_guards(each, pod) for pod in alive)]
+    behind = sum(any(_guards(each, pod) for each in guarding) for pod in alive)
+    names = ", ".join(each["metadata"]["name"] for each in guarding) or "none"
+    words = f"{len(alive)} of {len(expected.uids)} pods stayed"
+    return _Stayed(alive, behind, words + (f"; budgets that allow no disruption now: {names}" if alive else ""))
+
+
+def _refused(expected: Expectation, cluster: Cluster) -> Proof:
+    """Pods are still there although they were asked to leave, and a budget allows no disruption of them."""
+    stayed = _stayed(expected, cluster)
+    return Proof(stayed.behind > 0, stayed.words)
+
+
+def _evicted(expected: Expectation, cluster: Cluster) -> Proof:
+    """Every pod is gone, or stays because a budget allows no disruption of it."""
+    stayed = _stayed(expected, cluster)
+    return Proof(stayed.behind == len(stayed.pods), stayed.words)
 
 
 def _guards(budget: Obj, pod: Obj) -> bool:
-    wanted = budget["spec"].get("selector", {}).get("matchLabels") or {}
-    labels = pod["metadata"].get("labels") or {}
-    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+    return selects(budget["spec"].get("selector"), pod["metadata"].get("labels"))
 
 
 def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> int:
@@ -198,4 +216,10 @@ def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-_FROM_THE_CLUSTER = {"pods-gone": _pods_gone, "refused-eviction": _refused, "endpoints": _endpoints, "object": _object}
+_FROM_THE_CLUSTER = {
+    "pods-gone": _pods_gone,
+    "refused-eviction": _refused,
+    "evicted": _evicted,
+    "endpoints": _endpoints,
+    "object": _object,
+}

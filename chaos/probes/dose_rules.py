@@ -83,13 +83,16 @@ def _judge_kind(expected: Expectation, since: Sequence[Reading], before: Sequenc
 
 def _fails(expected: Expectation, window: Sequence[Reading], before: Sequence[Reading]) -> _Said:
     def failed(reading: Reading) -> bool:
+        if expected.error:
+            return bool(reading["error"] == expected.error)
         return bool(reading["status"] == expected.status) if expected.status else not reading["ok"]
 
     already = sum(map(failed, before))
     if already and already >= min(expected.share, _SICK_BEFORE) * len(before):
         return _Said(False, f"{already} of {len(before)} failed before the strike already")
     bad = [each for each in window if failed(each)]
-    what = f"were answered {expected.status}" if expected.status else "got no answer"
+    what = f"were answered {expected.status}" if expected.status else f"failed with {expected.error}" if expected.error else ""
+    what = what or "got no answer"
     return _Said(
         _enough(bad, expected, window),
         f"{len(bad)} of {len(window)} {what} ({_outcomes(window)}), before {already} of {len(before)}",
@@ -140,8 +143,15 @@ def _ms(seconds: float) -> str:
 
 def _outcomes(readings: Sequence[Reading]) -> str:
     """The different outcomes, most frequent first: "timeout 3, 503 1"."""
-    seen = [each["error"] or str(each["status"] or "open") for each in readings]
+    seen = [_outcome(each) for each in readings]
     return ", ".join(f"{what} {seen.count(what)}" for what in sorted(set(seen), key=lambda what: (-seen.count(what), what)))
+
+
+def _outcome(reading: Reading) -> str:
+    detail = reading.get("detail", "")
+    if reading["error"]:
+        return f"{reading['error']} ({detail})" if detail else str(reading["error"])
+    return str(reading["status"] or detail or "open")
 
 
 def controls_read(dose: Dose, look: Look) -> bool:

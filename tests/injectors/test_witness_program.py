@@ -1,6 +1,8 @@
 """The witness's program against real sockets on loopback: each kind of trouble, over held and new connections."""
 
+import ast
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -9,12 +11,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from chaos.injectors import witness_program as program
+from chaos.injectors import witness_wire as wire
 from chaos.shop import certificates
 
 
@@ -203,6 +207,95 @@ def test_https_is_read_without_asking_who_answers(shop, watch, tmp_path):
     assert not wait_for(watch, {"ok": False}, "new", since=plain)["ok"]
 
 
+@pytest.mark.parametrize(
+    ("made_days_ago", "error", "detail"),
+    [(0, "", ""), (40, "certificate-expired", "not after 20"), (-2, "certificate-not-yet", "not before 20")],
+)
+def test_a_certificate_out_of_its_dates_fails_new_connections_and_tells_the_date(
+    shop, watch, tmp_path, made_days_ago, error, detail
+):
+    made = certificates.make(["payments"], now=datetime.now(UTC) - timedelta(days=made_days_ago))
+    (tmp_path / "chain").write_text(made.certificate + made.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "chain")
+    shop.socket = context.wrap_socket(shop.socket, server_side=True)
+    port = shop.server_address[1]
+    asked = {"scheme": "https", "server_name": "payments", "timeout": 2.0}
+    watch.set_routes([route(port, **asked, certificate="valid"), route(port, **asked, name="careless")])
+    reading = wait_for(watch, {"route": "shop", "ok": not error, "error": error}, "new")
+    assert reading["detail"].startswith(detail)
+    wait_for(watch, {"route": "careless", "ok": True, "status": 200}, "new")
+
+
+class Nameserver(threading.Thread):
+    """Answers every question over UDP as its `mode` says; keeps the names it was asked for."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.mode, self.asked = "fine", []
+
+    def run(self):
+        while True:
+            data, caller = self.sock.recvfrom(512)
+            if not data:
+                return
+            name, question = data[12:-4], data[12:]
+            self.asked.append(name)
+            if self.mode == "silent":
+                continue
+            code = {"fine": 0, "empty": 0, "nxdomain": 3, "servfail": 2}[self.mode]
+            record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x1e\x00\x04\x0a\x60\x00\x07" if self.mode == "fine" else b""
+            header = data[:2] + (0x8180 | code).to_bytes(2, "big") + b"\0\1" + (b"\0\1" if record else b"\0\0") + b"\0\0\0\0"
+            self.sock.sendto(header + question + record, caller)
+
+    def end(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knock:
+            knock.sendto(b"", ("127.0.0.1", self.port))
+        self.join(2)
+        self.sock.close()
+
+
+@pytest.fixture
+def nameserver():
+    server = Nameserver()
+    server.start()
+    yield server
+    server.end()
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"), [("nxdomain", "nxdomain"), ("servfail", "servfail"), ("silent", "timeout"), ("empty", "nxdomain")]
+)
+def test_a_look_up_tells_the_address_and_each_way_to_fail(nameserver, watch, mode, error):
+    asked = route(nameserver.port, scheme="dns", host="payments.shop.svc.cluster.local.", server="127.0.0.1")
+    watch.set_routes([asked])
+    assert wait_for(watch, {"ok": True, "status": 0, "error": ""}, "new")["detail"] == "10.96.0.7"
+    nameserver.mode = mode
+    wait_for(watch, {"ok": False, "error": error, "digest": ""}, "new", since=latest(watch))
+    assert nameserver.asked[0] == b"\x08payments\x04shop\x03svc\x07cluster\x05local\0"
+    assert all(each["connection"] == "new" for each in watch.log.since(0)[1])
+
+
+def test_names_are_tried_as_a_resolver_tries_them(tmp_path):
+    (tmp_path / "resolv.conf").write_text(
+        "search a.svc b.\nnameserver 10.0.0.1\nnameserver 10.0.0.2\noptions timeout:1 ndots:2\n"
+    )
+    config = wire.Config(str(tmp_path / "resolv.conf"))
+    assert config.servers == ["10.0.0.1", "10.0.0.2"]
+    assert config.candidates("x") == ["x.a.svc.", "x.b.", "x."]
+    assert config.candidates("x.y.z") == ["x.y.z.", "x.y.z.a.svc.", "x.y.z.b."]
+    assert config.candidates("x.") == ["x."]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0" * 5, b"\0\0\x81\x80\0\0\0\1\0\0\0\0\x05ab"])
+def test_garbage_from_a_nameserver_is_no_address(garbage):
+    with pytest.raises(ValueError, match="not an answer"):
+        wire.addresses(garbage)
+
+
 def test_routes_that_stay_keep_their_held_connection(shop, watch):
     port = shop.server_address[1]
     watch.set_routes([route(port)])
@@ -230,7 +323,14 @@ def test_the_ring_forgets_the_oldest_and_pages():
 
 @pytest.mark.parametrize(
     "routes",
-    ["x", [{}], [{"name": "a", "host": "h", "port": 0}], [{"name": "a", "host": "h", "port": 80, "scheme": "ftp"}], [1] * 33],
+    [
+        "x",
+        [{"name": "a", "host": "h", "port": 80, "certificate": "valid"}],
+        [{}],
+        [{"name": "a", "host": "h", "port": 0}],
+        [{"name": "a", "host": "h", "port": 80, "scheme": "ftp"}],
+        [1] * 33,
+    ],
 )
 def test_what_is_no_route_is_refused(watch, routes):
     with pytest.raises((ValueError, KeyError, TypeError)):
@@ -272,16 +372,18 @@ def test_the_admin_interface(shop, watch):
         thread.join()
 
 
-def test_it_ends_by_itself_and_needs_nothing_but_python():
-    path = Path(program.__file__)
+def test_it_ends_by_itself_and_needs_nothing_but_python(tmp_path):
+    for module in (program, wire):
+        shutil.copy(module.__file__, tmp_path)
     ended = subprocess.run(
-        [sys.executable, "-I", "-S", str(path)], env={"LIFETIME": "0.2", "POD_IP": "127.99.0.1"}, timeout=10, check=False
+        [sys.executable, "-E", "-S", str(tmp_path / "witness_program.py")],
+        env={"LIFETIME": "0.2", "POD_IP": "127.99.0.1"},
+        timeout=10,
+        check=False,
     )
     assert ended.returncode == 0
 
 
-def test_its_syntax_is_that_of_python_3_9():
-    compile(Path(program.__file__).read_text(), "witness", "exec", dont_inherit=True)
-    import ast
-
-    ast.parse(Path(program.__file__).read_text(), feature_version=(3, 9))
+@pytest.mark.parametrize("module", [program, wire])
+def test_its_syntax_is_that_of_python_3_9(module):
+    ast.parse(Path(module.__file__).read_text(), feature_version=(3, 9))

@@ -203,6 +203,25 @@ def test_a_refused_eviction_leaves_pods_and_a_closed_budget(allowed, pods, prove
     assert Stage(cluster=cluster).prove(dose, witness=None).proved is proved
 
 
+@pytest.mark.parametrize(
+    ("pods", "selector", "allowed", "proved"),
+    [
+        ([], {"matchLabels": {"app": "x"}}, 1, True),
+        (["a"], {"matchLabels": {"app": "x"}}, 0, True),
+        (["a"], {"matchLabels": {"app": "x"}}, 1, False),
+        (["a"], {}, 0, True),
+        (["a"], {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["x"]}]}, 0, False),
+    ],
+)
+def test_an_evicted_pod_is_gone_or_stays_behind_a_budget(pods, selector, allowed, proved):
+    budget = {"metadata": {"name": "web"}, "spec": {"selector": selector}, "status": {"disruptionsAllowed": allowed}}
+    cluster = PlainCluster(Pod=[pod(each, labels={"app": "x"}) for each in pods], PodDisruptionBudget=[budget])
+    dose = Dose(expect=[Expectation(what="evicted", namespace="shop", uids=["a", "b"])], words="evicted")
+    result = Stage(cluster=cluster).prove(dose, witness=None)
+    assert result.proved is proved
+    assert f"{len(pods)} of 2 pods stayed" in result.seen
+
+
 def test_an_api_server_that_does_not_answer_is_told_and_proves_nothing():
     dose = Dose(expect=[Expectation(what="pods-gone", uids=["a"])], words="gone")
     result = Stage(cluster=PlainCluster(Pod=ClusterError("no answer"))).prove(dose, witness=None)

@@ -86,6 +86,15 @@ def test_an_expected_status_must_be_that_status(status, shown):
     assert judge_route(expected, ROUTE, look(readings(3, status=status))).shown is shown
 
 
+def test_an_expected_reason_must_be_that_reason():
+    expired = {"ok": False, "status": 0, "error": "certificate-expired", "detail": "not after 2026-01-02T03:04:05Z"}
+    expected = failing(connections=["new"], error="certificate-expired")
+    proof = judge_route(expected, ROUTE, look(readings(3, **expired)))
+    assert proof.shown
+    assert "3 of 3 failed with certificate-expired (certificate-expired (not after 2026-01-02T03:04:05Z) 3)" in proof.words
+    assert not judge_route(expected, ROUTE, look(readings(3, **REFUSED))).shown
+
+
 def test_an_answer_with_an_error_status_is_still_an_answer():
     assert not judge_route(failing(connections=["new"]), ROUTE, look(readings(5, status=503))).shown
 
