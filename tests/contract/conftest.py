@@ -16,6 +16,7 @@ from chaos.engine.planning import IMAGES
 from chaos.injectors.base import Aim
 from chaos.model.caps import Allowed, Caps, RaisedShare
 from chaos.model.units import Exact
+from chaos.shop import certificates
 
 _COUNT = itertools.count(1)
 CAPS = Caps(
@@ -36,7 +37,7 @@ def world(request):
 
 @pytest.fixture(scope="module")
 def app(world):
-    """One for all tests, since each must leave it as it was: a namespace with a small app nobody here wrote: two replicas behind a Service, and one caller-side secret."""
+    """One for all tests, since each must leave it as it was: a namespace with a small app nobody here wrote."""
     name = f"contract-{uuid.uuid4().hex[:6]}"
     on_sandbox = world.cluster.environment.kind == "sandbox"
     world.cluster.create(
@@ -50,40 +51,87 @@ def app(world):
 
 
 def _ready(world, namespace):
-    return world.cluster.get("Deployment", "web", namespace).get("status", {}).get("readyReplicas", 0) == 2
+    """All replicas of both Deployments, of their present template, and no pod beside them."""
+    return all(_rolled_out(world.cluster.get("Deployment", name, namespace)) for name in ("web", "tls"))
+
+
+def _rolled_out(deployment):
+    status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
+    seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return seen and all(status.get(key, 0) == wanted for key in ("replicas", "updatedReplicas", "readyReplicas"))
 
 
 def _objects(namespace, *, on_sandbox):
-    container = {
+    """Two replicas of `web` behind a Service, which serve a ConfigMap's file and know a Secret's token; one of `tls`."""
+    meta = {"namespace": namespace}
+    names = certificates.make(["tls", f"tls.{namespace}.svc"])
+    return [
+        _map("ConfigMap", {**meta, "name": "web-config"}, {"greeting": "good day", "colour": "blue"}),
+        _map("Secret", {**meta, "name": "web-secret"}, {"token": "of-no-worth", "user": "contract"}),
+        _map("Secret", {**meta, "name": "tls-cert"}, {"tls.crt": names.certificate, "tls.key": names.key}),
+        _deployment(meta, _web(on_sandbox), replicas=2, volume={"name": "files", "configMap": {"name": "web-config"}}),
+        _service(meta, "web", 8080, "http"),
+        _deployment(meta, _tls(on_sandbox), replicas=1, volume={"name": "files", "secret": {"secretName": "tls-cert"}}),
+        _service(meta, "tls", 8443, "https"),
+    ]
+
+
+def _map(kind, meta, texts):
+    data = {"data": texts} if kind == "ConfigMap" else {"stringData": texts}
+    more = {"type": "kubernetes.io/tls"} if "tls.key" in texts else {}
+    return {"kind": kind, "apiVersion": "v1", "metadata": meta, **data, **more}
+
+
+def _web(on_sandbox):
+    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "web-secret", "key": "token"}}}
+    return {
         "name": "web",
         "image": "gameday-echo" if on_sandbox else "python:3.13-slim",
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "http.server", "8080"],
+        "command": ["python", "-m", "http.server", "8080", "--directory", "/srv/web"],
+        "env": [token, {"name": "SERVE", "value": "/srv/web"}],
         "ports": [{"containerPort": 8080, "name": "web"}],
         "readinessProbe": {"httpGet": {"path": "/", "port": "web"}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "files", "mountPath": "/srv/web/config"}],
     }
-    meta = {"namespace": namespace}
-    return [
-        {
-            "kind": "Deployment",
-            "apiVersion": "apps/v1",
-            "metadata": {**meta, "name": "web"},
-            "spec": {
-                "replicas": 2,
-                "selector": {"matchLabels": {"app": "web"}},
-                "template": {
-                    "metadata": {"labels": {"app": "web"}},
-                    "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
-                },
-            },
-        },
-        {
-            "kind": "Service",
-            "apiVersion": "v1",
-            "metadata": {**meta, "name": "web"},
-            "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 8080, "targetPort": "web"}]},
-        },
-    ]
+
+
+_TLS_SERVER = """
+import http.server, ssl
+server = http.server.ThreadingHTTPServer(("", 8443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/tls/tls.crt", "/tls/tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
+"""
+
+
+def _tls(on_sandbox):
+    return {
+        "name": "tls",
+        "image": "gameday-echo" if on_sandbox else "python:3.13-slim",
+        "command": ["python", "-c", _TLS_SERVER],
+        "env": [{"name": "TLS", "value": "/tls"}, {"name": "PORT", "value": "8443"}],
+        "ports": [{"containerPort": 8443, "name": "tls"}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": "tls", "scheme": "HTTPS"}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "files", "mountPath": "/tls"}],
+    }
+
+
+def _deployment(meta, container, *, replicas, volume):
+    name = container["name"]
+    resources = {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+    container = {"imagePullPolicy": "IfNotPresent", "resources": resources, **container}
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], "volumes": [volume]},
+    }
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {**meta, "name": name}, "spec": spec}
+
+
+def _service(meta, name, port, scheme):
+    spec = {"selector": {"app": name}, "ports": [{"name": scheme, "port": port, "targetPort": name}]}
+    return {"kind": "Service", "apiVersion": "v1", "metadata": {**meta, "name": name}, "spec": spec}
 
 
 @pytest.fixture

@@ -33,13 +33,14 @@ def test_the_contract_covers_the_whole_table():
 
 def snapshot(world, namespace):
     """Everything in the namespace that a person would call its state; what controllers count is left out."""
-    kinds = ("Deployment", "Service", "ConfigMap", "Secret", "Job", "Lease", "NetworkPolicy", "Pod")
+    kinds = ("Deployment", "Service", "ConfigMap", "Secret", "Job", "Lease", "NetworkPolicy", "ResourceQuota", "Pod")
     found = {}
     for kind in kinds:
         for obj in world.cluster.find(kind, namespace):
             if obj["metadata"]["name"] == "kube-root-ca.crt" or (kind == "Pod" and obj["metadata"].get("ownerReferences")):
                 continue
-            found[(kind, obj["metadata"]["name"])] = (obj["metadata"]["uid"], obj.get("spec"), obj.get("data"))
+            uid = "" if kind in ("ConfigMap", "Secret") else obj["metadata"]["uid"]  # what is made anew is another object
+            found[(kind, obj["metadata"]["name"])] = (uid, obj.get("spec"), obj.get("data"), obj.get("type"))
     return found
 
 
