@@ -6,6 +6,7 @@
     dose      only says which readings to expect; the engine has `probes/` take them
     stop      undoes the strike: repeatable, and safe without `start`
     disarm    (with `arm`) takes out of the path what `arm` put there: repeatable, and safe without `arm`
+    undo_calls  the undo as data (`chaos.model.undo`), which the guard in the cluster carries out when nobody else is left
     verify    an independent read: what is not back yet, in words; empty = clean
 
 The engine writes the state to the ledger between `prepare` and the first change. Only the engine writes try/finally.
@@ -22,6 +23,7 @@ from chaos.model.caps import Caps
 from chaos.model.dose import Dose
 from chaos.model.run import Permission
 from chaos.model.target import Target
+from chaos.model.undo import Call
 from chaos.model.units import Duration
 
 Privilege = Literal["api", "net-admin", "docker"]
@@ -82,6 +84,10 @@ class Injector(Protocol):
         """(state) -> what will be put back, and how, in one sentence."""
 
     @property
+    def undo_calls(self) -> Callable[[Any], list[Call]]:
+        """(state) -> the undo as data, for the guard inside the cluster; [] where it takes more than requests to the API."""
+
+    @property
     def start(self) -> Callable[[Any, World], None]: ...
 
     @property
@@ -97,6 +103,8 @@ class Injector(Protocol):
 LABEL_RUN = "gameday.dev/run"
 """On every object that we make; its value is the run id."""
 LABEL_STEP = "gameday.dev/step"
+LABEL_UNDO = "gameday.dev/undo"
+"""On what must outlive us until all is clean, for it holds what was there before: `gameday.dev/undo=true`."""
 LABEL_TARGET = "gameday.dev/opt-in"
 """On namespaces that may be struck: `gameday.dev/opt-in=true`."""
 OWN_LABEL = {"app.kubernetes.io/managed-by": "gameday"}

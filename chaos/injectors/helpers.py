@@ -98,19 +98,6 @@ def waiting_for(pod: Obj) -> str:
     return "; ".join(reasons) or str(status.get("phase", "it is not there"))
 
 
-def remove(world: World, state: FaultState, *objects: tuple[str, str]) -> None:
-    """Delete objects that carry our labels; anybody else's of the same name stay. Not there is success."""
-    for kind, name in objects:
-        try:
-            found = world.cluster.get(kind, name, state.namespace)
-            if not _is_ours(found, state):
-                continue
-            grace = 0 if kind == "Pod" else None
-            world.cluster.delete(kind, name, state.namespace, uid=found["metadata"]["uid"], grace=grace)
-        except NotFound:
-            continue
-
-
 def left_of(world: World, state: FaultState, *objects: tuple[str, str]) -> list[str]:
     """Which of our objects are still there, in words."""
     left: list[str] = []

@@ -19,7 +19,8 @@ class IdleProxy(PathSpec):
 Spec = IdleProxy
 State = PathState
 start, stop, verify = in_path.arm, in_path.disarm, in_path.verify
-permissions, undo_words, traffic = path_rights.permissions, in_path.undo_words, in_path.traffic
+permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
+traffic = in_path.traffic
 
 
 def prepare(spec: IdleProxy, aim: Aim) -> PathState:

@@ -19,8 +19,10 @@ from chaos.injectors.path_limits import ADMIN_PORT, refuse_admin_port, refuse_sh
 from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
 from chaos.injectors.renewing import refuse_to_roll, roll
 from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
 from chaos.model.dose import Route
+from chaos.model.undo import Call, PatchBack
 from chaos.probes.pods_ready import is_ready
 
 PROXY_LABEL = "gameday.dev/proxy"
@@ -143,18 +145,31 @@ def arm(state: PathState, world: World) -> None:
         roll(world.cluster, state.namespace, state.selector)
 
 
+def undo_calls(state: PathState) -> list[Call]:
+    """The Service leads past the proxy first; with the proxy goes every disturbance in it."""
+    patch = _selecting(state, state.proxy_selector, state.selector)
+    back = PatchBack(kind="Service", name=state.service, namespace=state.namespace, patch=patch)
+    return [back, *(delete_own(state, kind, name) for kind, name in objects(state))]
+
+
 def disarm(state: PathState, world: World) -> None:
+    back, *rest = undo_calls(state)
+    if _selector(state, world) == state.proxy_selector:
+        ours = [pod["status"].get("podIP") for pod in proxy_pods(state, world)]
+        put_back([back], world)
+        wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
+        wait_until(lambda: False, clock=RealClock(), within=state.drain)
+    put_back(rest, world)
+    wait_until(lambda: not proxy_pods(state, world), clock=RealClock(), within=_SETTLE)  # else a second stop might ask it
+
+
+def _selector(state: PathState, world: World) -> dict[str, str]:
+    """What the Service selects now; nothing where it is gone, or is another one by that name."""
     try:
         service = world.cluster.get("Service", state.service, state.namespace)
     except NotFound:
-        service = {}
-    if service and service["metadata"]["uid"] == state.service_uid and service["spec"].get("selector") == state.proxy_selector:
-        ours = [pod["status"].get("podIP") for pod in proxy_pods(state, world)]
-        _select(state, world, state.proxy_selector, state.selector)
-        wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
-        wait_until(lambda: False, clock=RealClock(), within=state.drain)
-    helpers.remove(world, state, *objects(state))
-    wait_until(lambda: not proxy_pods(state, world), clock=RealClock(), within=_SETTLE)  # else a second stop might ask it
+        return {}
+    return service["spec"].get("selector") or {} if service["metadata"]["uid"] == state.service_uid else {}
 
 
 def verify(state: PathState, world: World) -> list[str]:
@@ -180,13 +195,15 @@ def _select(state: PathState, world: World, old: dict[str, str], new: dict[str, 
         return
     if current["metadata"]["uid"] != state.service_uid or current["spec"].get("selector") != old:
         raise Conflict(f"service/{state.service} was changed by somebody else meanwhile: it is not touched", status=409)
-    patch: list[Obj] = [
+    world.cluster.patch("Service", state.service, state.namespace, _selecting(state, old, new), how="json")
+
+
+def _selecting(state: PathState, old: dict[str, str], new: dict[str, str]) -> list[Obj]:
+    return [
         {"op": "test", "path": "/metadata/uid", "value": state.service_uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": current["metadata"]["resourceVersion"]},
         {"op": "test", "path": "/spec/selector", "value": old},
         {"op": "replace", "path": "/spec/selector", "value": new},
     ]
-    world.cluster.patch("Service", state.service, state.namespace, patch, how="json")
 
 
 def objects(state: PathState) -> tuple[tuple[str, str], ...]:

@@ -72,7 +72,8 @@ class State(PathState):
 
 Spec = Latency
 arm, disarm, verify = in_path.arm, in_path.disarm, in_path.verify
-permissions, undo_words, traffic = path_rights.permissions, in_path.undo_words, in_path.traffic
+permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
+traffic = in_path.traffic
 
 
 def prepare(spec: Latency, aim: Aim) -> State:

@@ -16,6 +16,7 @@ from chaos.model.base import Labels
 from chaos.model.dose import Dose, Expectation
 from chaos.model.run import Permission
 from chaos.model.target import Target
+from chaos.model.undo import Call
 from chaos.model.units import Duration, Percent
 from chaos.probes.pods_ready import is_ready
 
@@ -83,6 +84,10 @@ def permissions(state: State) -> list[Permission]:
 
 def undo_words(state: State) -> str:
     return f"nothing to undo: the owner replaces the pods; clean when {state.ready_before} are ready again"
+
+
+def undo_calls(state: State) -> list[Call]:
+    return []
 
 
 def start(state: State, world: World) -> None:

@@ -8,10 +8,12 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.errors import BadInput, NotFound
 from chaos.injectors.base import Aim, FaultSpec, FaultState, Privilege
 from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.undoing import put_back
 from chaos.model.base import Name
 from chaos.model.caps import Caps
 from chaos.model.dose import Dose, Expectation
 from chaos.model.run import Permission
+from chaos.model.undo import Call, PatchBack
 
 PRIVILEGE: Privilege = "api"
 
@@ -112,27 +114,27 @@ def undo_words(state: State) -> str:
     return f"scale deployment/{state.deployment} back from {state.to} to {state.before}"
 
 
+def undo_calls(state: State) -> list[Call]:
+    patch = _scaling(state, state.to, state.before)
+    return [PatchBack(kind="Deployment", name=state.deployment, namespace=state.namespace, patch=patch)]
+
+
 def start(state: State, world: World) -> None:
-    _scale(state, world, state.before, state.to)
+    patch = _scaling(state, state.before, state.to)
+    world.cluster.patch("Deployment", state.deployment, state.namespace, patch, how="json")
 
 
 def stop(state: State, world: World) -> None:
     """Back to what it was, unless somebody else has set another number meanwhile: that one is theirs."""
-    try:
-        found = world.cluster.get("Deployment", state.deployment, state.namespace)
-    except NotFound:
-        return
-    if found["metadata"]["uid"] == state.uid and found["spec"].get("replicas", 1) == state.to:
-        _scale(state, world, state.to, state.before)
+    put_back(undo_calls(state), world)
 
 
-def _scale(state: State, world: World, old: int, new: int) -> None:
-    patch: list[Obj] = [
+def _scaling(state: State, old: int, new: int) -> list[Obj]:
+    return [
         {"op": "test", "path": "/metadata/uid", "value": state.uid},
         {"op": "test", "path": "/spec/replicas", "value": old},
         {"op": "replace", "path": "/spec/replicas", "value": new},
     ]
-    world.cluster.patch("Deployment", state.deployment, state.namespace, patch, how="json")
 
 
 def verify(state: State, world: World) -> list[str]:

@@ -17,9 +17,11 @@ from chaos.injectors import helpers, in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.injectors.path_objects import joined
+from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
 from chaos.model.dose import Dose, Expectation
 from chaos.model.run import Permission
+from chaos.model.undo import Call
 from chaos.model.units import Duration, Percent, format_duration
 
 PRIVILEGE: Privilege = "api"
@@ -120,6 +122,14 @@ def undo_words(state: State) -> str:
     return in_path.undo_words(state) + (f", delete pod/{state.standin} and its config map" if state.standin else "")
 
 
+def undo_calls(state: State) -> list[Call]:
+    return in_path.undo_calls(state) + _own(state)
+
+
+def _own(state: State) -> list[Call]:
+    return [delete_own(state, kind, name) for kind, name in _objects(state)]
+
+
 def arm(state: State, world: World) -> None:
     if state.standin:  # first, so that it starts while the proxy does
         in_path.make_twin(state, world)
@@ -190,7 +200,7 @@ def stop(state: State, world: World) -> None:
 
 def disarm(state: State, world: World) -> None:
     in_path.disarm(state, world)
-    helpers.remove(world, state, *_objects(state))
+    put_back(_own(state), world)
 
 
 def verify(state: State, world: World) -> list[str]:

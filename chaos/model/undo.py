@@ -33,11 +33,12 @@ class DeleteOwn(Record):
 
 
 class RestoreData(Record):
-    """Give a Secret or ConfigMap its `data` back from the undo Secret that keeps it, then delete that Secret.
+    """Give a Secret or ConfigMap its `data` back from the undo Secret that keeps all of it, then delete that Secret.
 
     `uid` is the object's; `expected` is the SHA-256 (hex) of the canonical JSON of the `data` that we left there
     (`json.dumps(data, sort_keys=True, separators=(",", ":"))`): anything else is somebody else's change and stays.
-    Where `recreate` is set, the object was taken away by us, and the undo Secret holds all of it, as JSON under `object`.
+    The undo Secret (`injectors.undoing.undo_secret`) holds the whole object as it was, as JSON under `object`; where `recreate`
+    is set, the object was taken away by us, and is made again from it.
     """
 
     do: Literal["restore-data"] = "restore-data"
