@@ -20,6 +20,7 @@ from typing import Protocol
 from chaos import trust
 from chaos.clock import Clock, RealClock
 from chaos.engine import lever
+from chaos.engine.bypassing import bypassed
 from chaos.engine.change import Change, Tools
 from chaos.engine.loading import Generator
 from chaos.engine.observing import observer_rhythm
@@ -228,6 +229,10 @@ def _timed(run: Run, stage: Stage) -> None:
     if problem := run.judges.baseline_problem():
         run.reason = "baseline-unhealthy"
         stage.recorder.tell(LoadNote(what="baseline-unhealthy", detail=problem))
+        return
+    if load and run.place.world and (missed := bypassed(stage.changes.values(), run.place.world)):
+        run.reason = "held-bypass"
+        stage.recorder.tell(LoadNote(what="held-bypass", detail=missed))
         return
     with _phase(run, stage.recorder, "fault"):
         play(run.prepared.timeline, stage)

@@ -106,10 +106,13 @@ def _saturated(timeline: Timeline, generator: Generator) -> Gate:
 
 def _doses(story: Story, timeline: Timeline, generator: Generator, mode: str) -> Iterator[Gate]:
     struck = {strike.step: strike for strike in timeline.strikes}
+    missed = next((note.detail for note in timeline.notes if note.what == "held-bypass"), "")
     planned = [step.id for step in story.steps if isinstance(step, FaultStep) and (mode in step.modes or mode == "demo")]
     for step in dict.fromkeys([*struck, *planned]):
         name = f"dose {step}"
-        if step not in struck:
+        if step not in struck and missed:
+            yield Gate(name=name, passed=False, detail=f"nothing was struck: {missed}", reason="held-bypass")
+        elif step not in struck:
             yield Gate(name=name, passed=False, detail="it was never struck", reason="not-reached")
         elif struck[step].failed:
             yield Gate(name=name, passed=False, detail=f"the strike failed: {struck[step].failed}", reason="strike-failed")

@@ -23,6 +23,7 @@ from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
 from chaos.model.dose import Route
 from chaos.model.undo import Call, PatchBack
+from chaos.model.units import Exact, Percent
 from chaos.probes.pods_ready import is_ready
 
 PROXY_LABEL = "gameday.dev/proxy"
@@ -30,7 +31,6 @@ _SETTLE = 10.0  # seconds for endpoints to follow a selector
 _DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
 _DRAIN_SANDBOX = 0.3  # its Services follow at once
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
-_SMALLEST_CALL = 40  # bytes; no HTTP request is smaller in practice
 
 
 class PathSpec(FaultSpec):
@@ -43,6 +43,8 @@ class PathSpec(FaultSpec):
     renew: Literal["wait", "roll-target"] = "wait"
     """How connections that stood before the proxy come to lead through it: by and by, within the warm-up, or by restarting
     the target's pods one by one when the proxy is in place."""
+    through: Percent = Exact(0.5)
+    """At least this share of the calling pods must be seen to connect through the proxy, or nothing is struck."""
     path: str | None = None
     """What the witness asks for to see the dose; default: the path of the pods' own readiness probe."""
 
@@ -62,6 +64,7 @@ class PathState(FaultState):
     twin: str  # name of the Service
     image: str
     renew: str = "wait"
+    through: float = 0.5
     drain: float  # seconds before the proxy goes, once the endpoints lead past it
 
     @property
@@ -107,6 +110,7 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
         "twin": helpers.name_for("twin", aim.run, spec.service),
         "image": aim.images["toxiproxy"],
         "renew": spec.renew,
+        "through": spec.through,
         "drain": _DRAIN_SANDBOX if cluster.environment.kind == "sandbox" else _DRAIN,
     }
 
@@ -265,16 +269,6 @@ def is_there(state: PathState, world: World) -> bool:
 def traffic(state: PathState, world: World) -> dict[str, float]:
     """Bytes that passed the proxy since it was armed: `received` from callers, `sent` to them."""
     return admin_of(state, world).traffic().get(proxy_name(state), {"received": 0.0, "sent": 0.0})
-
-
-def bypass_share(first: dict[str, float], last: dict[str, float], *, calls: float) -> float:
-    """The least share of `calls` to the Service that did not pass the proxy between two readings of `traffic`.
-
-    A lower bound, by the smallest size that a call can have. A real Toxiproxy counts a connection's bytes when it ends: it
-    says something only where connections come and go.
-    """
-    passed = max(0.0, last["received"] - first["received"]) / _SMALLEST_CALL
-    return max(0.0, 1.0 - passed / calls) if calls > 0 else 0.0
 
 
 def route_to(state: PathState) -> Route:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from chaos.clients.world import World
-from chaos.injectors import in_path, path_rights
+from chaos.injectors import callers, in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.model.base import Record
@@ -72,6 +72,7 @@ class State(PathState):
 
 Spec = Latency
 arm, disarm, verify = in_path.arm, in_path.disarm, in_path.verify
+bypassed = callers.bypassed
 permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
 traffic = in_path.traffic
 

@@ -96,7 +96,10 @@ def _container(state: "PathState") -> Obj:
         "image": state.image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["-host=0.0.0.0", f"-port={ADMIN_PORT}", "-proxy-metrics", "-runtime-metrics", f"-config={file}"],
-        "env": [{"name": "GAMEDAY_PROXIES", "value": file}],  # where a stand-in for the image takes no arguments
+        "env": [
+            {"name": "GAMEDAY_PROXIES", "value": file},  # where a stand-in for the image takes no arguments
+            {"name": "LOG_LEVEL", "value": "info"},  # a line for each client that connects, and little else
+        ],
         "ports": [*ports, {"containerPort": ADMIN_PORT, "name": "gameday-admin"}],
         "readinessProbe": {"httpGet": {"path": "/version", "port": ADMIN_PORT}, "periodSeconds": 1},
         "volumeMounts": [{"name": "proxies", "mountPath": _FOLDER, "readOnly": True}],

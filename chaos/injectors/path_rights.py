@@ -26,6 +26,7 @@ def permissions(state: "PathState") -> list[Permission]:
         ]
     if state.renew == "roll-target":
         wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
+    wanted.append(Permission(verb="get", resource="pods", subresource="log", namespace=space, use="observe"))
     observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
     return wanted + [
         Permission(verb="list", resource=kind, group=group, namespace=space, use="observe") for kind, group in observed

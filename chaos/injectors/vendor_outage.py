@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from chaos.clients.world import World
 from chaos.errors import BadInput, NotFound, ProxyError
-from chaos.injectors import helpers, in_path, path_rights
+from chaos.injectors import callers, helpers, in_path, path_rights
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.injectors.path_objects import joined
@@ -74,6 +74,7 @@ class State(PathState):
 
 
 Spec = VendorOutage
+bypassed = callers.bypassed
 
 
 def prepare(spec: VendorOutage, aim: Aim) -> State:

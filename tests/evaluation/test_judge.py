@@ -78,6 +78,15 @@ def test_a_story_whose_fault_was_never_struck_is_inconclusive(kit, healthy):
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "not-reached")
 
 
+def test_a_fault_that_its_callers_would_not_have_felt_was_not_struck_and_says_why(kit, healthy):
+    healthy.strike = None
+    healthy.tell(kit.base + 5.9, kit.note(what="held-bypass", detail="strike: nobody has called service/payments"))
+    verdict = judge(kit.story(), healthy.events, kit.info())
+    assert (verdict.outcome, verdict.reason, verdict.exit_code) == ("inconclusive", "held-bypass", 3)
+    gate = next(gate for gate in verdict.gates if gate["name"] == "dose strike")
+    assert "nobody has called service/payments" in gate["detail"]
+
+
 def test_an_unhealthy_baseline_blocks_everything(kit, healthy):
     healthy.during(failing, kit.base, kit.base + 3)
     assert baseline_problem(kit.story(), healthy.events).startswith("answered: ")

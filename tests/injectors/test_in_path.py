@@ -363,8 +363,3 @@ def test_the_proxy_has_no_rights_and_no_capabilities():
 
 def test_an_address_of_ipv6_is_put_into_brackets():
     assert path_objects.joined("fd00::1", 80) == "[fd00::1]:80"
-
-
-@pytest.mark.parametrize(("received", "calls", "share"), [(0, 100, 1.0), (2000, 100, 0.5), (100_000, 100, 0.0), (0, 0, 0.0)])
-def test_the_share_that_bypasses_is_a_lower_bound(received, calls, share):
-    assert in_path.bypass_share({"received": 500.0}, {"received": 500.0 + received}, calls=calls) == share

@@ -1,6 +1,7 @@
 """A proxy: a listener, its toxics, and the connections that pass it."""
 
 import asyncio
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -130,6 +131,7 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self._log_client(writer)
         self._tasks[task] = [writer]
         try:
             host, port = split_address(self.upstream)
@@ -143,6 +145,12 @@ class Proxy:
         finally:
             for each in self._tasks.pop(task):
                 each.close()
+
+    def _log_client(self, writer: asyncio.StreamWriter) -> None:
+        """The line by which the real server tells who has connected."""
+        host, port = writer.get_extra_info("peername")[:2]
+        told = {"name": self.name, "listen": self.listen, "upstream": self.upstream, "client": _joined(host, port)}
+        print(json.dumps({"level": "info", **told, "message": "Accepted client"}), flush=True)  # noqa: T201 - a program of its own
 
     async def _connect(self, client: tuple[Any, asyncio.StreamWriter], upstream: tuple[Any, asyncio.StreamWriter]) -> None:
         if any(toxic.type == "reset_peer" for toxic in self.toxics):
