@@ -17,7 +17,7 @@ from pathlib import Path
 
 import chaos
 from chaos.catalogue import load_story
-from chaos.engine import reaching
+from chaos.engine import drift, reaching
 from chaos.engine.place import Place
 from chaos.engine.planning import prepare
 from chaos.engine.recovery import Recovered
@@ -52,6 +52,8 @@ class RunOptions:
     mode: str = "ci"
     trigger: str = "manual"
     guard: bool = True
+    plan: Plan | None = None
+    """What was looked at before: the run is refused where it would do anything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +84,26 @@ def plan(story: Story, place: Place, *, seed: int) -> Plan:
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:
     """Run the story, judge it, and write its run directory."""
     refuse_to_start(place)
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
+    if options.plan:
+        drift.refuse_other_place(options.plan, story, place.environment)
+    seed = _seed(options)
     started = datetime.now(UTC)
     run_id = new_run_id(started, story.id)
     prepared = prepare(story, place, run=run_id, seed=seed, mode=options.mode)
+    if options.plan:
+        drift.refuse_other_targets(options.plan, prepared.plan)
     info = _info(story, place, options, run_id=run_id, seed=seed, started=started)
     folder = _open_folder(options.reports, info, prepared.plan, story)
     live = Live(story)
     execute(Run(story=story, place=place, info=info, prepared=prepared, folder=folder, judges=live), on_event=on_event)
     point_latest(options.reports, folder)
     return _conclude(folder, story, info, prepared.plan)
+
+
+def _seed(options: RunOptions) -> int:
+    if options.plan:
+        return options.plan.seed
+    return options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
 
 
 def judge(folder: Path) -> RunResult:

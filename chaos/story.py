@@ -56,6 +56,11 @@ class Story:
         return digest.hexdigest()[:16]
 
     @property
+    def digests(self) -> dict[str, str]:
+        """Input file -> digest of its content: says which one has changed."""
+        return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in self.files.items()}
+
+    @property
     def faults(self) -> dict[str, FaultSpec]:
         """Step id -> its fault."""
         return {step.id: step.fault for step in self.steps if isinstance(step, FaultStep) and step.fault is not None}

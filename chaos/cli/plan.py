@@ -16,12 +16,14 @@ from chaos.cli.shared import connect, story_paths, where_options, write
 def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int, output: Path | None, as_json: bool) -> None:
     """Show what a run would touch, how it is put back, and which rights that needs. Changes nothing.
 
-    FILE is a scenario or experiment: a path, or the id of one from `gameday list`.
+    FILE is a scenario or experiment: a path, or the id of one from `gameday list`. A plan that is written with -o can be
+    looked at, kept, and run: `gameday run --plan` refuses to do anything else.
 
     \b
     Examples:
       gameday plan scenarios/payment-provider-dark.yaml
       gameday plan payments-slow-not-dead --on kind-gameday -o plan.json
+      gameday run --plan plan.json
     """
     from chaos import api
     from chaos.catalogue import load_stories
@@ -29,6 +31,7 @@ def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int,
     (story,) = load_stories(story_paths([file])[:1])
     place = connect(on, url, kubeconfig)
     planned = api.plan(story, place, seed=seed)
+    planned = planned.model_copy(update={"asked": file})
     text = planned.model_dump_json(indent=2, exclude_none=True) + "\n"
     if output is not None:
         write(output, text)

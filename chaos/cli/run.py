@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from chaos.cli.shared import connect, print_json, story_paths, table, where_options
 from chaos.errors import BadInput, GamedayError, Leftovers
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from chaos.api import RunOptions, RunResult
     from chaos.engine.place import Place
     from chaos.model.events import Event
+    from chaos.model.run import Plan
     from chaos.story import Story
 
 WORST_LAST = (0, 5, 3, 2, 1, 70, 4)
@@ -23,21 +25,31 @@ ENDED_BY_PEOPLE = ("signal", "kill-switch", "operator")
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1)
 @where_options
 @click.option("--release", default="", metavar="NAME", help="What is tested, for the record: a version, a tag.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    metavar="PLAN",
+    help="Run exactly what this plan says (gameday plan -o PLAN), or nothing: other files, cluster or targets are refused.",
+)
 @click.option("--seed", type=int, help="The same seed chooses the same targets. Default: a new one, recorded.")
 @click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag (repeatable: any of them).")
 @click.option("--keep-going", is_flag=True, help="Go on with the next file after one that did not hold.")
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON array.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     files: tuple[str, ...],
     on: str,
     url: str,
     kubeconfig: Path | None,
     release: str,
+    plan_file: Path | None,
     seed: int | None,
     tags: tuple[str, ...],
     keep_going: bool,
@@ -54,13 +66,22 @@ def command(
       gameday run payments-slow-not-dead
       gameday run scenarios/checkout.yaml --on kind-gameday --release 2.4.1
       gameday run scenarios --tag vendor --keep-going
+      gameday run --plan plan.json
     """
     from chaos import api
     from chaos.catalogue import load_stories
 
+    plan = read_plan(plan_file) if plan_file else None
+    if plan is not None:
+        if tags or len(files) > 1 or seed not in (None, plan.seed):
+            raise BadInput("--plan goes with one file, and brings its own seed: no --tag, no --seed")
+        files = files or (plan.asked,)
+        on = where_planned(plan) if ctx.get_parameter_source("on") is ParameterSource.DEFAULT else on
+    elif not files:
+        raise click.UsageError("Missing argument 'FILES...', or --plan PLAN.")
     stories = load_stories(story_paths(files), tags)
     place = connect(on, url, kubeconfig)
-    suite = Suite(place, api.RunOptions(reports=reports, release=release, seed=seed), quiet=as_json)
+    suite = Suite(place, api.RunOptions(reports=reports, release=release, seed=seed, plan=plan), quiet=as_json)
     if not as_json:
         click.echo(f"on {place.environment.kind} {place.environment.name}: {len(stories)} to run")
     suite.play(stories, keep_going=keep_going)
@@ -69,6 +90,21 @@ def command(
     elif len(stories) > 1:
         click.echo("\n" + suite.summary())
     return suite.exit_code
+
+
+def read_plan(path: Path) -> "Plan":
+    """The plan that `gameday plan -o` wrote."""
+    from chaos.model.run import Plan
+
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is no plan that `gameday plan -o` wrote: {str(error).splitlines()[0]}") from None
+
+
+def where_planned(plan: "Plan") -> str:
+    """What `--on` was when the plan was made."""
+    return plan.environment.kind if plan.environment.kind in ("sandbox", "none") else plan.environment.name
 
 
 @dataclass

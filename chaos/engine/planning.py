@@ -158,6 +158,7 @@ def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], f
         title=story.title,
         service=story.service.id,
         revision=story.revision,
+        inputs=story.digests,
         environment=place.environment,
         seed=seed,
         timeline=[

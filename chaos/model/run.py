@@ -103,6 +103,8 @@ class Plan(Record):
     title: str = ""
     service: str
     revision: str
+    inputs: dict[str, str] = {}  # file -> digest; together they are the revision
+    asked: str = ""  # the file or id that the plan was asked for
     environment: Environment
     seed: int
     timeline: list[PlannedStep]

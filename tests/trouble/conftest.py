@@ -137,6 +137,7 @@ def experiment(web, tmp_path) -> Path:
         "baseline": "100ms",
         "recovery": "1200ms",
         "probes": [{"id": "web-ready", "kind": "pods-ready", "selector": {"app": "web"}, "at_least": 1}],
+        "caps": {"workload_share": {"value": "70%", "because": "somebody may scale it meanwhile"}},
         "fault": {"kind": "scale-to-zero", "deployment": "web", "to": 1, "duration": "200ms"},
     }
     path = tmp_path / "one-less.yaml"
