@@ -95,10 +95,10 @@ class Kube:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def create(self, obj: Obj) -> Obj:
+    def create(self, obj: Obj, *, dry: bool = False) -> Obj:
         kind, meta = obj["kind"], obj["metadata"]
-        path = KINDS[kind].path(meta.get("namespace", ""))
-        return self._json("POST", path, body=obj, doing=f"create {kind.lower()}/{meta.get('name', '')}")
+        path, query = KINDS[kind].path(meta.get("namespace", "")), {"dryRun": "All" if dry else ""}
+        return self._json("POST", path, query=query, body=obj, doing=f"create {kind.lower()}/{meta.get('name', '')}")
 
     def patch(
         self,

@@ -29,8 +29,8 @@ class Cluster(Protocol):
     ) -> list[Obj]:
         """All objects of a kind in a namespace ("" = all namespaces), by label and field selector."""
 
-    def create(self, obj: Obj) -> Obj:
-        """Create it; Conflict when one of that name exists."""
+    def create(self, obj: Obj, *, dry: bool = False) -> Obj:
+        """Create it; Conflict when one of that name exists. `dry`: the server only says whether it would."""
 
     def patch(
         self,

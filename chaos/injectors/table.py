@@ -7,9 +7,12 @@ from chaos.injectors.by_kind import ByKind, Table
 
 INJECTORS = Table(
     {
+        "bad-image": "bad_image",
         "latency": "latency",
         "pod-kill": "pod_kill",
+        "quota-exhaustion": "quota_exhaustion",
         "scale-to-zero": "scale_to_zero",
+        "service-blackhole": "service_blackhole",
         "vendor-outage": "vendor_outage",
     }
 )

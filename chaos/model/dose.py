@@ -33,12 +33,26 @@ class Expectation(Record):
     `endpoints`: the Service `service` has at most `at_most` ready endpoints.
     `refused-eviction`: some of `uids` stay, behind a disruption budget that allows none now.
     `evicted`: each of `uids` is gone, or stays behind a disruption budget that allows none now.
+    `new-pods`: at least `at_least` pods of `selector` that are not among `uids` were taken up by the kubelet: a container
+    started, or is held up (with `reasons`: is held up for one of these).
+    `pods-resized`: each of `uids` has its container `name` limited to `value` of `field` (cpu or memory), as the kubelet says.
+    `pod-refused`: a pod that somebody tries to create (dry run) is declined in the name of the quota `name`.
     `object`: the object's `field` reads `value` in an independent read (for faults whose effect is on an object that
     others act on, such as a cordon); never used where a reading of behaviour is possible.
     """
 
     what: Literal[
-        "route-fails", "route-slower", "route-differs", "pods-gone", "endpoints", "refused-eviction", "evicted", "object"
+        "route-fails",
+        "route-slower",
+        "route-differs",
+        "pods-gone",
+        "endpoints",
+        "refused-eviction",
+        "evicted",
+        "new-pods",
+        "pods-resized",
+        "pod-refused",
+        "object",
     ]
     route: Route | None = None
     connections: list[Literal["held", "new"]] = ["held", "new"]
@@ -50,6 +64,9 @@ class Expectation(Record):
     namespace: str = ""
     service: str = ""
     at_most: int = 0
+    at_least: int = 1
+    selector: dict[str, str] = {}
+    reasons: list[str] = []
     kind: str = ""
     name: str = ""
     field: str = ""

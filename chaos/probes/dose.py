@@ -11,11 +11,14 @@ from chaos.errors import NotFound, NotReady
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.events import DoseResult
 from chaos.model.selector import selects
+from chaos.probes import dose_of_pods
 from chaos.probes.dose_rules import Look, Proof, Reading, controls_read, is_back, judge_route, sick_controls, summary
 from chaos.probes.witness import Witness
 
 _EVERY = 0.1
 _LONGEST_WAIT = 10.0  # seconds that one reading may take at most
+_LASTING = ("pods-gone", "refused-eviction", "evicted", "new-pods")
+"""What shows of pods and stays so when the fault is over."""
 
 
 def routes_of(doses: Iterable[Dose]) -> list[Route]:
@@ -102,7 +105,7 @@ def cleared(  # noqa: PLR0913 - all by name
     Pods that are gone stay gone; whether their workload is whole again is reported by `verify`.
     """
     look = Look(clock.now(), before)
-    asked = [each for each in dose.expect if each.what not in ("pods-gone", "refused-eviction", "evicted")]
+    asked = [each for each in dose.expect if each.what not in _LASTING]
     proofs: list[Proof] = []
 
     def all_back() -> bool:
@@ -222,4 +225,7 @@ _FROM_THE_CLUSTER = {
     "evicted": _evicted,
     "endpoints": _endpoints,
     "object": _object,
+    "new-pods": dose_of_pods.new_pods,
+    "pods-resized": dose_of_pods.pods_resized,
+    "pod-refused": dose_of_pods.pod_refused,
 }
