@@ -76,7 +76,7 @@ def command(
         if tags or len(files) > 1 or seed not in (None, plan.seed):
             raise BadInput("--plan goes with one file, and brings its own seed: no --tag, no --seed")
         files = files or (plan.asked,)
-        on = where_planned(plan) if ctx.get_parameter_source("on") is ParameterSource.DEFAULT else on
+        on = plan.environment.on if ctx.get_parameter_source("on") is ParameterSource.DEFAULT else on
     elif not files:
         raise click.UsageError("Missing argument 'FILES...', or --plan PLAN.")
     stories = load_stories(story_paths(files), tags)
@@ -100,11 +100,6 @@ def read_plan(path: Path) -> "Plan":
         return Plan.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is no plan that `gameday plan -o` wrote: {str(error).splitlines()[0]}") from None
-
-
-def where_planned(plan: "Plan") -> str:
-    """What `--on` was when the plan was made."""
-    return plan.environment.kind if plan.environment.kind in ("sandbox", "none") else plan.environment.name
 
 
 @dataclass

@@ -10,6 +10,7 @@ from chaos.engine.place import Place
 from chaos.engine.timeline import Scheduled, length, schedule
 from chaos.errors import BadInput, NotReady
 from chaos.injectors.base import LABEL_TARGET, Aim, FaultState, Injector
+from chaos.injectors.rivals import rivals
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.injectors.targets import refuse_protected
 from chaos.model.dose import Dose, Route
@@ -30,6 +31,7 @@ class Prepared:
     module: Injector
     state: FaultState
     dose: Dose | None = None
+    rivals: list[str] = field(default_factory=list)
     fitting: bool = False
 
     @property
@@ -111,7 +113,14 @@ def _prepare_faults(steps: list[FaultStep], aims: _Aims) -> dict[str, Prepared]:
         except BadInput as error:
             problems += [f"step {step.id}: {problem}" for problem in error.problems]
             continue
-        found[step.id] = Prepared(step=step.id, kind=step.fault.kind, module=module, state=state, dose=module.dose(state))
+        found[step.id] = Prepared(
+            step=step.id,
+            kind=step.fault.kind,
+            module=module,
+            state=state,
+            dose=module.dose(state),
+            rivals=rivals(aims.world.cluster, module.undo_calls(state)),
+        )
     if problems:
         raise BadInput(*problems)
     return found
@@ -193,7 +202,7 @@ def _planned(scheduled: Scheduled, fault: Prepared) -> PlannedFault:
         privilege=fault.module.PRIVILEGE,
         dose=fault.dose.words if fault.dose else "",
         permissions=fault.module.permissions(fault.state),
-        notes=list(getattr(fault.state, "notes", [])),
+        notes=[*getattr(fault.state, "notes", []), *fault.rivals],
         spec=scheduled.step.fault.as_json(),
     )
 

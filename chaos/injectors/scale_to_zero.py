@@ -34,7 +34,6 @@ class State(FaultState):
     before: int
     to: int
     services: list[str]
-    notes: list[str] = []
 
 
 Spec = ScaleToZero
@@ -61,7 +60,6 @@ def prepare(spec: ScaleToZero, aim: Aim) -> State:
         before=before,
         to=spec.to,
         services=_services_of(cluster, found),
-        notes=_rivals(cluster, found),
     )
 
 
@@ -84,18 +82,6 @@ def _services_of(cluster: Cluster, deployment: Obj) -> list[str]:
     services = cluster.find("Service", deployment["metadata"]["namespace"])
     selectors = {each["metadata"]["name"]: each["spec"].get("selector") for each in services}
     return sorted(name for name, wanted in selectors.items() if wanted and all(labels.get(k) == v for k, v in wanted.items()))
-
-
-def _rivals(cluster: Cluster, deployment: Obj) -> list[str]:
-    """Who would fight the undo."""
-    meta = deployment["metadata"]
-    found = [
-        f"horizontalpodautoscaler/{each['metadata']['name']} also sets replicas and may fight the undo"
-        for each in cluster.find("HorizontalPodAutoscaler", meta["namespace"])
-        if each["spec"]["scaleTargetRef"].get("name") == meta["name"]
-    ]
-    managed = (meta.get("labels") or {}).get("app.kubernetes.io/managed-by", "")
-    return found + ([f"deployment/{meta['name']} is managed by {managed}, which may put it back by itself"] if managed else [])
 
 
 def permissions(state: State) -> list[Permission]:

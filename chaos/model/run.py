@@ -14,6 +14,11 @@ class Environment(Record):
     fingerprint: str = ""
     version: str = ""
 
+    @property
+    def on(self) -> str:
+        """The place as `--on` names it."""
+        return self.kind if self.kind in ("sandbox", "none") else self.name
+
 
 class Subject(Record):
     """What was tested: the badge and the verdict are bound to this."""

@@ -9,15 +9,17 @@ from chaos.render.happenings import Change, DoseShown
 from chaos.render.report_data import ReportData
 
 
-def where(data: ReportData) -> str:
-    """The place as `--on` names it."""
-    environment = data.info.environment
-    return environment.kind if environment.kind in ("sandbox", "none") else environment.name
-
-
 def commands(data: ReportData) -> list[tuple[str, str]]:
     """What does this again, each with what it is for."""
-    again = ["gameday", "run", data.story.entry or data.story.id, "--on", where(data), "--seed", str(data.info.seed)]
+    again = [
+        "gameday",
+        "run",
+        data.story.entry or data.story.id,
+        "--on",
+        data.info.environment.on,
+        "--seed",
+        str(data.info.seed),
+    ]
     if data.info.subject.release:
         again += ["--release", data.info.subject.release]
     return [
@@ -45,6 +47,11 @@ def fate(change: Change) -> str:
     if change.state == "undone":
         return f"undone at {at.get('disarmed', at.get('undone', ''))}; the record ends before the proof"
     return "the record ends before it was put back"
+
+
+def notes(data: ReportData, step: str) -> list[str]:
+    """What the plan said beside: limits of the fault, and who else would change its targets."""
+    return [note for fault in data.plan.faults if fault.step == step for note in fault.notes]
 
 
 def targets(change: Change, most: int = 5) -> str:

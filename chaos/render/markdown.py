@@ -151,10 +151,10 @@ def _faults(data: ReportData) -> str:
 def _changes(data: ReportData) -> str:
     if not data.changes:
         return ""
-    rows = [
-        [code(change.step), text(f"{change.fault}: {facts.targets(change)}"), text(change.undo), text(facts.fate(change))]
-        for change in data.changes
-    ]
+    rows = []
+    for change in data.changes:
+        undo = "; ".join([change.undo, *facts.notes(data, change.step)])
+        rows.append([code(change.step), text(f"{change.fault}: {facts.targets(change)}"), text(undo), text(facts.fate(change))])
     return "## What was changed, and put back\n\n" + _table(["step", "change", "undo", "now"], rows)
 
 

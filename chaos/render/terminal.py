@@ -101,6 +101,8 @@ def _faults(page: Page, data: ReportData) -> None:
         else:
             page.fact("dose", "not looked for", indent=4)
         page.fact("undo", facts.fate(change), indent=4)
+        for note in facts.notes(data, change.step):
+            page.fact("note", note, indent=4)
 
 
 def _finding(page: Page, finding: Finding) -> None:

@@ -1,4 +1,4 @@
-"""Scaling down keeps its caps, names its rivals, and never overwrites what somebody else has set."""
+"""Scaling down keeps its caps, and never overwrites what somebody else has set."""
 
 import random
 
@@ -130,11 +130,6 @@ def test_caps_are_kept_and_nothing_is_no_target(make, prepare, before, to, caps,
 def test_half_of_a_workload_needs_no_cap_raised(make, prepare):
     make(4)
     assert prepare(Caps(), to=2).before == 4
-
-
-def test_whoever_would_fight_the_undo_is_named(make, prepare):
-    make(2, **{"app.kubernetes.io/managed-by": "argocd"})
-    assert prepare().notes == ["deployment/web is managed by argocd, which may put it back by itself"]
 
 
 def test_services_in_front_tell_the_dose(cluster, namespace, make, prepare):
