@@ -9,7 +9,7 @@ import getpass
 import os
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +23,7 @@ from chaos.engine.planning import prepare
 from chaos.engine.recovery import Recovered
 from chaos.engine.recovery import recover as _recover
 from chaos.engine.run import Run, execute, refuse_to_start
-from chaos.errors import BadInput, NotReady
+from chaos.errors import BadInput, GamedayError, NotReady
 from chaos.evaluation.findings import find
 from chaos.evaluation.judge import judge as _judge
 from chaos.evaluation.live import Live
@@ -200,15 +200,18 @@ def _conclude(folder: Path, story: Story, info: RunInfo, planned: Plan) -> RunRe
 
     verdict = _judge(story, events, info)
     findings = find(story, events, info, verdict)
+    _write(folder, {"verdict.json": dumps(verdict.as_json()), "findings.json": dumps([each.as_json() for each in findings])})
     today = datetime.fromisoformat(info.started).date()
     items = roadmap.update(folder.parent / "roadmap", findings=findings, verdict=verdict, info=info, story=story, today=today)
     data = ReportData.build(story, info, planned, events(), verdict, findings, items)
-    for name, text in {
-        "verdict.json": dumps(verdict.as_json()),
-        "findings.json": dumps([finding.as_json() for finding in findings]),
-        "report.html": html.render(data),
-        "summary.md": markdown.render(data),
-        "junit.xml": junit.render(data),
-    }.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    _write(folder, {"report.html": html.render(data), "summary.md": markdown.render(data), "junit.xml": junit.render(data)})
     return RunResult(folder=folder, verdict=verdict, findings=findings, items=items, data=data)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        try:
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            again = f"the run itself is over, and its journal can be judged again: gameday judge {folder}"
+            raise GamedayError(f"cannot write {folder / name}: {error.strerror}; {again}") from error

@@ -1,23 +1,22 @@
 """After recovery: what the business service says it has kept, against what customers were promised."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chaos.clients import web
 from chaos.clock import Clock, wait_until
 from chaos.errors import NotReady
-from chaos.load.transactions import compare
+from chaos.load import transactions
 from chaos.model.events import TransactionCount
 from chaos.scenario import TransactionLedger
 
-ACKNOWLEDGED = "acknowledged.jsonl"
+ACKNOWLEDGED, ATTEMPTED = "acknowledged.jsonl", "attempted.jsonl"
 
 
 def tally(ledger: TransactionLedger, *, base_url: str, folder: Path, clock: Clock) -> TransactionCount:
     """Compare both; what is missing may still arrive within `ledger.within`. Unreadable is said, never guessed."""
-    acknowledged = list(_lines(folder / ACKNOWLEDGED))
+    acknowledged, attempted = (list(transactions.read(folder / name)) for name in (ACKNOWLEDGED, ATTEMPTED))
     count = TransactionCount(acknowledged=len(acknowledged), stored=0, lost=0, wrong=0, unreadable="not read yet")
 
     def settled() -> bool:
@@ -27,7 +26,7 @@ def tally(ledger: TransactionLedger, *, base_url: str, folder: Path, clock: Cloc
         except (NotReady, ValueError) as error:
             count = count.model_copy(update={"unreadable": str(error)})
             return False
-        count = compare(acknowledged, stored, ledger.ids)
+        count = transactions.compare(acknowledged, stored, ledger.ids, attempted=attempted)
         return not count.lost
 
     wait_until(settled, clock=clock, within=ledger.within, every=0.5)
@@ -43,10 +42,3 @@ def _stored(url: str) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError(f"GET {url}: expected a JSON list of objects")
     return items
-
-
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
-    if not path.exists():
-        return
-    for line in path.read_text().splitlines():
-        yield json.loads(line)
