@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.clients.world import World
+from chaos.engine.claims import claims_of, clashes
 from chaos.engine.place import Place
 from chaos.engine.timeline import Scheduled, length, schedule
 from chaos.errors import BadInput, NotReady
@@ -64,6 +65,7 @@ def prepare(
         world = _struck_world(story, place)
         aims = _Aims(story, world, run, seed, images)
         faults = _prepare_faults(fault_steps, aims)
+        _refuse_clashes(timeline, faults)
         fittings = _prepare_fittings(story, faults, aims)
     plan = _plan_of(story, place, seed, timeline, faults)
     return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, base_url=base_url)
@@ -124,6 +126,13 @@ def _prepare_faults(steps: list[FaultStep], aims: _Aims) -> dict[str, Prepared]:
     if problems:
         raise BadInput(*problems)
     return found
+
+
+def _refuse_clashes(timeline: list[Scheduled], faults: Mapping[str, Prepared]) -> None:
+    struck = [(each, faults[each.step.id]) for each in timeline if each.step.id in faults]
+    claims = [claim for each, fault in struck for claim in claims_of(each, fault.module, fault.state)]
+    if problems := clashes(claims):
+        raise BadInput(*problems)
 
 
 def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims) -> list[Prepared]:

@@ -127,6 +127,11 @@ def undo_calls(state: State) -> list[Call]:
     return in_path.undo_calls(state) + _own(state)
 
 
+def claims(state: State) -> list[str]:
+    """Where the proxy of this port leads, and whether it is open at all: one outage at a time says that."""
+    return [f"the proxy before service/{state.service} port {state.port}"]
+
+
 def _own(state: State) -> list[Call]:
     return [delete_own(state, kind, name) for kind, name in _objects(state)]
 
