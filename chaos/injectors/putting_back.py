@@ -121,6 +121,12 @@ def fingerprint(data: Optional[Obj]) -> str:  # noqa: UP045
     return hashlib.sha256(json.dumps(data or {}, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _known(call: Obj, obj: Obj) -> str:
+    """The fingerprint of what a call is about: all of the data, or some keys of it."""
+    data, keys = obj.get("data") or {}, call.get("keys")
+    return fingerprint({key: data[key] for key in keys if key in data} if keys else data)
+
+
 def _restore(call: Obj, api: Api) -> None:
     """The undo Secret goes last, and only when what it keeps is back, or has no place any more."""
     kept = api.get("Secret", call["undo_secret"], call["namespace"])
@@ -131,8 +137,8 @@ def _restore(call: Obj, api: Api) -> None:
     if found is None and call.get("recreate"):
         meta = {key: value for key, value in before["metadata"].items() if key not in _OURS}
         api.create({**before, "metadata": meta})
-    elif found is not None and found["metadata"]["uid"] == call["uid"] and fingerprint(found.get("data")) == call["expected"]:
-        api.patch(call, _data_back(found, before.get("data")))
+    elif found is not None and found["metadata"]["uid"] == call["uid"] and _known(call, found) == call["expected"]:
+        api.patch(call, _keys_back(found, before, call["keys"]) if call.get("keys") else _data_back(found, before.get("data")))
     if not _left_of_data(call, api, api.get(call["kind"], call["name"], call["namespace"]), ""):
         api.delete("Secret", call["undo_secret"], call["namespace"], kept["metadata"]["uid"])
 
@@ -148,6 +154,20 @@ def _data_back(found: Obj, data: Optional[Obj]) -> List[Obj]:  # noqa: UP006, UP
     return [*tests, {"op": "add", "path": "/data", "value": data}]
 
 
+def _keys_back(found: Obj, before: Obj, keys: List[str]) -> List[Obj]:  # noqa: UP006
+    now, then = found.get("data") or {}, before.get("data") or {}
+    steps = [{"op": "test", "path": "/metadata/" + key, "value": found["metadata"][key]} for key in ("uid", "resourceVersion")]
+    if not now:
+        return [*steps, {"op": "add", "path": "/data", "value": {key: then[key] for key in keys if key in then}}]
+    for key in keys:
+        path = "/data/" + key.replace("~", "~0").replace("/", "~1")
+        if key in then:
+            steps.append({"op": "add", "path": path, "value": then[key]})
+        elif key in now:
+            steps.append({"op": "remove", "path": path})
+    return steps
+
+
 def _left_of_data(call: Obj, api: Api, found: Optional[Obj], what: str) -> str:  # noqa: UP045
     kept = api.get("Secret", call["undo_secret"], call["namespace"])
     if kept is None:
@@ -155,12 +175,11 @@ def _left_of_data(call: Obj, api: Api, found: Optional[Obj], what: str) -> str: 
     where = "; what it was is kept in secret/{}".format(call["undo_secret"])
     if found is None:
         return what + " is not there" + where if call.get("recreate") else ""
-    if call.get("recreate"):
-        return ""  # ours or somebody else's: there is one again
     before = json.loads(base64.b64decode(kept["data"]["object"]))
-    if found["metadata"]["uid"] != call["uid"] or fingerprint(found.get("data")) == fingerprint(before.get("data")):
+    another = found["metadata"]["uid"] != call["uid"] and not call.get("recreate")
+    if another or _known(call, found) == _known(call, before):
         return ""
-    ours = fingerprint(found.get("data")) == call["expected"]
+    ours = _known(call, found) == call["expected"]
     return (
         what
         + (" has the data that we gave it" if ours else " was changed by somebody else meanwhile, so it was left alone")

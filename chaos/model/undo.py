@@ -38,7 +38,8 @@ class RestoreData(Record):
     `uid` is the object's; `expected` is the SHA-256 (hex) of the canonical JSON of the `data` that we left there
     (`json.dumps(data, sort_keys=True, separators=(",", ":"))`): anything else is somebody else's change and stays.
     The undo Secret (`injectors.undoing.undo_secret`) holds the whole object as it was, as JSON under `object`; where `recreate`
-    is set, the object was taken away by us, and is made again from it.
+    is set, the object was taken away by us, and is made again from it. With `keys`, only these keys of `data` are compared and
+    put back: what others do to the rest meanwhile is theirs, and `expected` tells nothing of it.
     """
 
     do: Literal["restore-data"] = "restore-data"
@@ -49,6 +50,7 @@ class RestoreData(Record):
     undo_secret: str
     expected: str = ""
     recreate: bool = False
+    keys: list[str] = []
 
 
 Call = Annotated[PatchBack | DeleteOwn | RestoreData, Field(discriminator="do")]

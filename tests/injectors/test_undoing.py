@@ -167,7 +167,36 @@ def test_an_object_that_somebody_else_made_again_is_theirs(cluster, world, state
     cluster.create({**config, "metadata": {"name": "app", "namespace": state.namespace}, "data": {"mode": "theirs"}})
     undoing.put_back([call], world)
     assert mode(cluster, state.namespace) == "theirs"
+    assert secrets(cluster, state.namespace) == ["undo-app"]
+    assert "somebody else" in undoing.still_changed([call], world)[0]
+
+
+def test_an_object_that_somebody_made_again_as_it_was_is_no_left_over(cluster, world, state, config):
+    call = kept(cluster, state, config, None, recreate=True)
+    cluster.delete("ConfigMap", "app", state.namespace)
+    cluster.create({**config, "metadata": {"name": "app", "namespace": state.namespace}})
+    assert undoing.still_changed([call], world) == []
+    undoing.put_back([call], world)
     assert secrets(cluster, state.namespace) == []
+
+
+def test_of_some_keys_only_these_are_compared_and_put_back(cluster, world, state, config):
+    cluster.patch("ConfigMap", "app", state.namespace, {"data": {"a/b": "was", "lost": "was"}})
+    config = cluster.get("ConfigMap", "app", state.namespace)
+    call = kept(cluster, state, config, None)
+    call = call.model_copy(update={"keys": ["a/b", "lost"], "expected": undoing.fingerprint({"a/b": "ours"})})
+    cluster.patch("ConfigMap", "app", state.namespace, {"data": {"a/b": "ours", "lost": None, "mode": "theirs"}})
+    assert "that we gave it" in undoing.still_changed([call], world)[0]
+    undoing.put_back([call], world)
+    assert cluster.get("ConfigMap", "app", state.namespace)["data"] == {"a/b": "was", "lost": "was", "mode": "theirs"}
+    assert (undoing.still_changed([call], world), secrets(cluster, state.namespace)) == ([], [])
+
+
+def test_a_key_lost_with_all_others_comes_back(cluster, world, state, config):
+    call = kept(cluster, state, config, None).model_copy(update={"keys": ["mode"], "expected": undoing.fingerprint({})})
+    cluster.patch("ConfigMap", "app", state.namespace, {"data": None})
+    undoing.put_back([call], world)
+    assert mode(cluster, state.namespace) == "good"
 
 
 def test_trouble_at_the_server_is_raised_to_be_tried_again(world, config):
