@@ -36,6 +36,7 @@ COMMANDS = {
     "list": Entry("chaos.cli.listing", "List faults, scenarios, experiments, services, runs, the roadmap.", _AROUND),
     "sandbox": Entry("chaos.cli.sandbox", "Start or stop the embedded stand-in cluster.", _AROUND),
     "cluster": Entry("chaos.cli.cluster", "Make a kind cluster with the sample shop on it, or take it away.", _AROUND),
+    "rbac": Entry("chaos.cli.rbac", "Print the least role with which a scenario can be run.", _AROUND),
     "trust": Entry("chaos.cli.trust", "Say which clusters may be struck.", _AROUND),
     "schema": Entry("chaos.cli.schema", "Print the JSON Schema of a file format, for your editor.", _AROUND),
     "completion": Entry("chaos.cli.completion", "Print the completion script for your shell.", _AROUND),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.clients.world import World
+from chaos.engine import rights
 from chaos.engine.claims import claims_of, clashes
 from chaos.engine.place import Place
 from chaos.engine.timeline import Scheduled, length, schedule
@@ -68,6 +69,9 @@ def prepare(
         _refuse_clashes(timeline, faults)
         fittings = _prepare_fittings(story, faults, aims)
     plan = _plan_of(story, place, seed, timeline, faults)
+    if place.world is not None:
+        of_fittings = [right for each in fittings for right in rights.of_change(each.module, each.state, None)]
+        plan = plan.model_copy(update={"permissions": rights.unique([*rights.of_run(story), *of_fittings])})
     return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, base_url=base_url)
 
 
@@ -210,7 +214,7 @@ def _planned(scheduled: Scheduled, fault: Prepared) -> PlannedFault:
         undo=fault.module.undo_words(fault.state),
         privilege=fault.module.PRIVILEGE,
         dose=fault.dose.words if fault.dose else "",
-        permissions=fault.module.permissions(fault.state),
+        permissions=rights.of_change(fault.module, fault.state, fault.dose),
         notes=[*getattr(fault.state, "notes", []), *fault.rivals],
         spec=scheduled.step.fault.as_json(),
     )
@@ -237,11 +241,9 @@ def _caps(story: Story) -> list[Cap]:
 def ask_permissions(prepared: Prepare, place: Place) -> list[Permission]:
     """Every right the plan needs, answered by the API server. Missing ones are NotReady: never inject what we may not undo."""
     assert place.world is not None
-    changes = [*prepared.fittings, *prepared.faults.values()]
-    wanted = {
-        permission.model_dump_json(): permission for each in changes for permission in each.module.permissions(each.state)
-    }
-    answered = place.world.cluster.may(list(wanted.values()))
+    plan = prepared.plan
+    of_faults = [permission for fault in plan.faults for permission in fault.permissions]
+    answered = place.world.cluster.may(rights.unique([*plan.permissions, *of_faults]))
     if missing := [permission for permission in answered if not permission.allowed]:
         lines = [
             f"{p.verb} {p.resource}{'/' + p.subresource if p.subresource else ''} in {p.namespace or 'the cluster'} ({p.use})"

@@ -47,6 +47,7 @@ class RunInfo(Record):
     operator: str = ""
     started: str  # wall clock, UTC, ISO 8601
     guard: bool = True
+    url: str = ""  # `--url`, credentials left out
 
 
 class Cap(Record):
@@ -115,6 +116,7 @@ class Plan(Record):
     timeline: list[PlannedStep]
     faults: list[PlannedFault]
     caps: list[Cap]
+    permissions: list[Permission] = []  # of the run itself, beside those of its faults
     phases: dict[str, float]  # phase -> seconds
     load: dict[str, Any] = {}
     notes: list[str] = []

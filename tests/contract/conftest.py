@@ -1,20 +1,24 @@
 """The same contract on the sandbox and, with `-m cluster`, on the real cluster that KUBECONFIG names."""
 
+import dataclasses
 import itertools
 import os
 import random
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from chaos.clients.kube import connect
+from chaos.clients.kube import Kube, connect
 from chaos.clients.proxies import PodProxies
 from chaos.clients.world import World
 from chaos.clock import RealClock, wait_until
+from chaos.engine import rights
 from chaos.engine.planning import IMAGES
 from chaos.injectors.base import Aim
 from chaos.model.caps import Allowed, Caps, RaisedShare
+from chaos.model.run import Permission
 from chaos.model.units import Exact
 from chaos.shop import certificates
 
@@ -134,12 +138,64 @@ def _service(meta, name, port, scheme):
     return {"kind": "Service", "apiVersion": "v1", "metadata": {**meta, "name": name}, "spec": spec}
 
 
+# -- what a fault asks of the API server, against the rights that it says it needs ----------------------------------------
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+FREE = ("/version", "/apis/authorization.k8s.io")
+
+
+def right(method: str, path: str) -> Permission:
+    """The right that a request needs, as the API server sees it."""
+    root, *parts = path.strip("/").split("/")
+    group = "" if root == "api" else parts.pop(0)
+    parts.pop(0)  # the version
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 2:
+        namespace, parts = parts[1], parts[2:]
+    resource, name, subresource, *_ = [*parts, "", "", ""]
+    verb = VERBS.get(method) or ("get" if name else "list")
+    return Permission(
+        verb=verb, resource=resource, group=group, namespace=namespace, name=name.partition(":")[0], subresource=subresource
+    )
+
+
+def covers(given: Permission, needed: Permission) -> bool:
+    """Whether one right is enough for another; what has no name is for all names."""
+    same = ("verb", "resource", "group", "namespace", "subresource")
+    return all(getattr(given, key) == getattr(needed, key) for key in same) and given.name in ("", needed.name)
+
+
+class Recording(Kube):
+    """The same cluster, noting what is asked of it."""
+
+    def __init__(self, kube: Kube) -> None:
+        super().__init__(kube._configuration, name=kube.environment.name)
+        self.needed: list[Permission] = []
+        self.given: list[Permission] = []  # set by tests that want nothing to be asked for beyond it
+
+    def _call(self, method, path, **options):
+        if not path.startswith(FREE):
+            self.needed.append(right(method, path))
+        return super()._call(method, path, **options)
+
+    def beyond(self, given: list[Permission]) -> list[str]:
+        """What was asked for without a right to it, in words."""
+        without = [each for each in self.needed if not any(covers(right, each) for right in given)]
+        return sorted(
+            {f"{each.verb} {each.group}/{each.resource}/{each.subresource} {each.namespace} {each.name}" for each in without}
+        )
+
+
 @pytest.fixture
 def aim(world, app):
-    """The app is whole again, whatever the test before did to it: putting a number back is not yet having the pods."""
+    """The app is whole again, whatever the test before did to it: putting a number back is not yet having the pods.
+
+    What is done through it is held against the rights that the test says are given.
+    """
     assert wait_until(lambda: _ready(world, app), clock=RealClock(), within=60.0)
-    return Aim(
-        world=world,
+    noting = Recording(world.cluster)
+    yield Aim(
+        world=dataclasses.replace(world, cluster=noting, proxies=PodProxies(noting)),
         namespace=app,
         run=f"contract-{next(_COUNT)}",
         step="step",
@@ -147,3 +203,5 @@ def aim(world, app):
         caps=CAPS,
         images=IMAGES,
     )
+    story = SimpleNamespace(namespace=app, load=None, probes=())
+    assert not noting.given or noting.beyond([*noting.given, *rights.of_run(story)]) == []

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from chaos.clock import RealClock, wait_until
+from chaos.engine import rights
 from chaos.errors import BadInput, NotReady
 from chaos.injectors import witness as witness_fitting
 from chaos.injectors.table import FITTINGS, INJECTORS
@@ -85,15 +86,16 @@ def seen_by(world, aim):
             return None
         state = witness_fitting.prepare(witness_fitting.Spec(routes=routes_of([dose])), aim)
         made.append(state)
-        witness_fitting.start(state, world)
-        eye = Witness(world.cluster, aim.namespace, state.pod)
+        aim.world.cluster.given += rights.of_change(witness_fitting, state, None)
+        witness_fitting.start(state, aim.world)
+        eye = Witness(aim.world.cluster, aim.namespace, state.pod)
         assert wait_until(lambda: len(eye.readings(0)) >= 12, clock=RealClock(), within=15.0), eye.trouble
         return eye
 
     yield start
     for state in made:
-        witness_fitting.stop(state, world)
-        assert wait_clean(witness_fitting, state, world) == []
+        witness_fitting.stop(state, aim.world)
+        assert wait_clean(witness_fitting, state, aim.world) == []
 
 
 def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
@@ -103,19 +105,21 @@ def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
     state = injector.State.model_validate_json(injector.prepare(spec, aim).model_dump_json())  # as the ledger gives it back
     assert snapshot(world, app) == before, "prepare must only read"
     assert injector.undo_words(state)
-    assert all(answer.allowed for answer in world.cluster.may(injector.permissions(state)))
+    given = rights.of_change(injector, state, injector.dose(state))
+    assert [answer for answer in world.cluster.may(given) if not answer.allowed] == []
+    aim.world.cluster.given += given  # nothing beyond is asked for
     try:
         if arm := getattr(injector, "arm", None):
-            arm(state, world)
+            arm(state, aim.world)
         dose = injector.dose(state)
         eye = seen_by(dose)
         readings = eye.readings(0) if eye else []
-        injector.start(state, world)
+        injector.start(state, aim.world)
         result = prove(
             dose.model_copy(update={"within": 15.0}),
             step="step",
             fault=raw["kind"],
-            cluster=world.cluster,
+            cluster=aim.world.cluster,
             witness=eye,
             before=readings,
             clock=RealClock(),
@@ -123,9 +127,9 @@ def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
         )
         assert result.proved, result
     finally:
-        undo(injector, state, world)
-    undo(injector, state, world)  # repeatable
-    assert wait_clean(injector, state, world) == []
+        undo(injector, state, aim.world)
+    undo(injector, state, aim.world)  # repeatable
+    assert wait_clean(injector, state, aim.world) == []
     without_witness = {key: value for key, value in snapshot(world, app).items() if "witness" not in key[1]}
     assert without_witness == before
 
