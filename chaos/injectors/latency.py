@@ -1,6 +1,7 @@
-"""`latency`: answers of a Service come late, slowly, or are cut off, through a Toxiproxy in its path.
+"""`latency`: answers of a Service come late, slowly, are cut off, or nobody listens, through a Toxiproxy in its path.
 
-Source: Toxiproxy's toxics latency (with jitter), bandwidth and reset_peer; toxicity is drawn once a connection.
+Source: Toxiproxy's toxics latency (with jitter), bandwidth and reset_peer, whose toxicity is drawn once a connection, and its
+switch for a proxy.
 """
 
 from typing import Literal
@@ -32,13 +33,17 @@ class Latency(PathSpec):
     """At most so many bytes a second towards the caller."""
     reset: Duration | None = None
     """Connections are reset so long after they were made."""
+    down: bool = False
+    """Nobody listens: new connections are refused, and those that stand are cut."""
     toxicity: Percent = 1.0
     """Share of connections that feel it."""
 
     @model_validator(mode="after")
     def _something(self) -> "Latency":
-        if self.latency is None and self.bandwidth is None and self.reset is None:
-            raise ValueError("give at least one of latency, bandwidth, reset")
+        if self.latency is None and self.bandwidth is None and self.reset is None and not self.down:
+            raise ValueError("give at least one of latency, bandwidth, reset, down")
+        if self.down and (self.model_fields_set & {"latency", "jitter", "bandwidth", "reset", "toxicity"}):
+            raise ValueError("down leaves nothing that could be late, thin or reset, and it strikes every connection")
         if self.jitter and self.latency is None:
             raise ValueError("jitter needs latency")
         if self.latency is not None and self.jitter > self.latency:
@@ -68,6 +73,7 @@ class State(PathState):
     latency: float = 0.0  # seconds
     bandwidth: int = 0  # bytes a second
     resets: bool = False
+    down: bool = False
 
 
 Spec = Latency
@@ -85,6 +91,7 @@ def prepare(spec: Latency, aim: Aim) -> State:
         latency=spec.latency or 0.0,
         bandwidth=spec.bandwidth or 0,
         resets=spec.reset is not None,
+        down=spec.down,
     )
 
 
@@ -102,6 +109,8 @@ def _toxics(spec: Latency, step: str) -> list[LatencyToxic]:
 
 def start(state: State, world: World) -> None:
     admin, proxy = in_path.admin_of(state, world), in_path.proxy_name(state)
+    if state.down:
+        admin.set_enabled(proxy, False)
     for toxic in state.toxics:
         admin.add_toxic(
             proxy, toxic.name, kind=toxic.kind, stream="downstream", attributes=toxic.attributes, toxicity=state.toxicity
@@ -114,6 +123,8 @@ def stop(state: State, world: World) -> None:
     admin, proxy = in_path.admin_of(state, world), in_path.proxy_name(state)
     for toxic in state.toxics:
         admin.remove_toxic(proxy, toxic.name)
+    if state.down and proxy in admin.proxies():  # killed before the proxy was set up, there is nothing to enable
+        admin.set_enabled(proxy, True)
 
 
 def dose(state: State) -> Dose:
@@ -122,7 +133,10 @@ def dose(state: State) -> Dose:
     connections: list[Literal["held", "new"]] = ["held", "new"] if state.toxicity == 1.0 else ["new"]
     whose = "on held and new connections" if state.toxicity == 1.0 else f"on {state.toxicity:.0%} of connections"
     slower = state.latency + (_SMALLEST_ANSWER / state.bandwidth if state.bandwidth else 0.0)
-    if state.resets:  # what is cut off cannot be seen to be late as well
+    if state.down:
+        expect = Expectation(what="route-fails", route=route)
+        words = f"connections to {state.service} are refused"
+    elif state.resets:  # what is cut off cannot be seen to be late as well
         expect = Expectation(what="route-fails", route=route, connections=connections, share=0.8 * state.toxicity)
         words = f"connections to {state.service} are reset"
     else:

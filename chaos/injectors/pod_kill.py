@@ -4,86 +4,54 @@ Source: the Kubernetes API's delete with grace period 0 (ungraceful) or the pod'
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Literal
-
-from pydantic import Field, model_validator
+from typing import Literal
 
 from chaos.clients.world import World
-from chaos.errors import NotFound
-from chaos.injectors.base import Aim, FaultSpec, FaultState, Privilege
-from chaos.injectors.targets import choose, how_many, keep_caps, live_pods, target_of, workloads_of
-from chaos.model.base import Labels
+from chaos.errors import BadInput, NotFound
+from chaos.injectors import some_pods
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.some_pods import SomePodsSpec, SomePodsState
 from chaos.model.dose import Dose, Expectation
 from chaos.model.run import Permission
 from chaos.model.target import Target
 from chaos.model.undo import Call
-from chaos.model.units import Duration, Percent
-from chaos.probes.pods_ready import is_ready
+from chaos.model.units import Duration
 
 PRIVILEGE: Privilege = "api"
 _TOGETHER = 16  # threads: the API server is the limit well before this
 
 
-class PodKill(FaultSpec):
+class PodKill(SomePodsSpec):
     """Pods die without notice, as when a node loses them or the kernel kills them."""
 
     kind: Literal["pod-kill"]
-    selector: Labels
-    duration: Duration = 10.0
-    """How long the fault counts as lasting, although the strike is over at once: the time in which customers feel it."""
-    count: Annotated[int | None, Field(ge=1)] = None
-    percent: Percent | None = None
     grace: Duration = 0.0
     """How long a pod may finish what it is doing; default: no time at all."""
-    back_within: Duration = 60.0
-    """How long the owner may take to have as many pods ready as before."""
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> "PodKill":
-        if (self.count is None) == (self.percent is None):
-            raise ValueError("give either count or percent")
-        return self
 
 
-class State(FaultState):
+class State(SomePodsState):
     """Which pods die, and how many were ready before."""
 
-    selector: dict[str, str]
     grace: int
-    ready_before: int
-    back_within: float
 
 
 Spec = PodKill
+undo_words, settle, verify = some_pods.undo_words, some_pods.settle, some_pods.verify
 
 
 def prepare(spec: PodKill, aim: Aim) -> State:
-    cluster = aim.world.cluster
-    pods = live_pods(cluster, aim.namespace, spec.selector)
-    chosen = choose(pods, how_many(len(pods), count=spec.count, percent=spec.percent), aim.rng)
-    keep_caps(pods, chosen, workloads_of(cluster, pods), aim.caps)
-    return State(
-        namespace=aim.namespace,
-        run=aim.run,
-        step=aim.step,
-        targets=[target_of(pod, "Pod") for pod in chosen],
-        selector=spec.selector,
-        grace=int(spec.grace),
-        ready_before=sum(map(is_ready, pods)),
-        back_within=spec.back_within,
-    )
+    fields, chosen = some_pods.frozen(spec, aim)
+    sets = {each["name"] for pod in chosen for each in pod["metadata"]["ownerReferences"] if each["kind"] == "StatefulSet"}
+    if sets and spec.grace < 1:
+        raise BadInput(
+            f"pods of statefulset {', '.join(sorted(sets))} killed without grace: the next pod of that name may start, and "
+            "write, while the last one still runs; give a grace of at least 1s"
+        )
+    return State(**fields, grace=int(spec.grace))
 
 
 def permissions(state: State) -> list[Permission]:
-    return [
-        Permission(verb="delete", resource="pods", namespace=state.namespace, use="inject"),
-        Permission(verb="list", resource="pods", namespace=state.namespace, use="observe"),
-        Permission(verb="get", resource="replicasets", group="apps", namespace=state.namespace, use="observe"),
-    ]
-
-
-def undo_words(state: State) -> str:
-    return f"nothing to undo: the owner replaces the pods; clean when {state.ready_before} are ready again"
+    return [Permission(verb="delete", resource="pods", namespace=state.namespace), *some_pods.watching(state)]
 
 
 def undo_calls(state: State) -> list[Call]:
@@ -106,16 +74,6 @@ def start(state: State, world: World) -> None:
 
 def stop(state: State, world: World) -> None:
     """A killed pod has no undo; its owner is already at work."""
-
-
-def settle(state: State) -> float:
-    """Seconds that `verify` may take: the owner needs its time."""
-    return state.back_within
-
-
-def verify(state: State, world: World) -> list[str]:
-    ready = sum(map(is_ready, world.cluster.find("Pod", state.namespace, labels=state.selector)))
-    return [] if ready >= state.ready_before else [f"{ready} of {state.ready_before} pods are ready again"]
 
 
 def dose(state: State) -> Dose:

@@ -8,7 +8,10 @@ from chaos.injectors.by_kind import ByKind, Table
 INJECTORS = Table(
     {
         "bad-image": "bad_image",
+        "eviction": "eviction",
         "latency": "latency",
+        "node-cordon": "node_cordon",
+        "node-drain": "node_drain",
         "pod-kill": "pod_kill",
         "quota-exhaustion": "quota_exhaustion",
         "scale-to-zero": "scale_to_zero",
