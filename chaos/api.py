@@ -18,7 +18,7 @@ from pathlib import Path
 import chaos
 from chaos.catalogue import load_story
 from chaos.engine import drift, reaching
-from chaos.engine.place import Place
+from chaos.engine.place import Place, without_credentials
 from chaos.engine.planning import prepare
 from chaos.engine.recovery import Recovered
 from chaos.engine.recovery import recover as _recover
@@ -159,6 +159,7 @@ def _info(story: Story, place: Place, options: RunOptions, *, run_id: str, seed:
         operator=_operator(),
         started=started.isoformat(timespec="milliseconds"),
         guard=options.guard,
+        url=without_credentials(place.url),
     )
 
 

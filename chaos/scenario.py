@@ -78,7 +78,8 @@ class TransactionLedger(Model):
 class Load(Model):
     """Customers: Locust users or an arrival rate, and how long each phase lasts."""
 
-    target: LoadTarget
+    target: LoadTarget | None = None
+    """Where customers enter. Only a story of load and http checks, for `--on none`, can do without: there, `--url` says it."""
     locustfile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+\.py$")]
     """Path below the folder of the scenario file (`load/shop.py`)."""
     rate: Rate | None = None
@@ -259,7 +260,8 @@ class Scenario(Model):
     severity: Severity
     severe_because: Text
     plausibility: Annotated[list[Plausibility], Field(min_length=1, max_length=20)]
-    namespace: Name
+    namespace: Name | None = None
+    """Where its targets live. Only a story of load and http checks, for `--on none`, can do without."""
     load: Load
     probes: list[AnyProbe] = []
     """Read every second from baseline to recovery; tolerances and stop conditions name them."""
@@ -273,6 +275,18 @@ class Scenario(Model):
     roles: dict[Id, Text] = {}
     tags: list[Id] = []
     family: Id | None = None
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> "Scenario":
+        probes = [*self.probes, *(step.check.probe for step in self.steps if isinstance(step, CheckStep))]
+        faults = [step.id for step in self.steps if isinstance(step, FaultStep)]
+        needs = [f"step {each}" for each in faults] + [f"probe {each.id}" for each in probes if each.kind == "pods-ready"]
+        if needs or self.observe:
+            if self.namespace is None:
+                raise ValueError(f"namespace is missing, and {', '.join(needs) or 'observe'} needs it")
+            if self.load.target is None:
+                raise ValueError("load.target is missing: where in the cluster do customers enter?")
+        return self
 
 
 class Experiment(Model):

@@ -130,7 +130,7 @@ class _Builder:
             severity=scenario.severity,
             severe_because=scenario.severe_because,
             plausibility=tuple(scenario.plausibility),
-            namespace=scenario.namespace,
+            namespace=scenario.namespace or "",
             load=scenario.load,
             locustfile=locustfile,
             baseline=scenario.load.baseline,

@@ -25,7 +25,8 @@ class Place:
             return self.url
         if self.world is None:
             raise BadInput("--on none needs --url: there is no cluster to find the load's target in")
-        target = story.load.target
+        if (target := story.load.target) is None:
+            raise BadInput("load.target is missing, so --url must say where customers enter")
         try:
             service = self.world.cluster.get("Service", target.service, story.namespace)
         except NotFound:
@@ -48,5 +49,7 @@ class Place:
         )
 
 
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc
+def without_credentials(url: str) -> str:
+    """The URL as it may be written down."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

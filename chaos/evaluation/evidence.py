@@ -109,7 +109,8 @@ class Evidence:
 
     @property
     def entry(self) -> str:
-        return self.story.load.target.service if self.story.load else ""
+        load = self.story.load
+        return load.target.service if load and load.target else ""
 
     @property
     def struck(self) -> list[str]:

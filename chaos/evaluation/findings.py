@@ -215,4 +215,5 @@ def due_date(severity: Severity, today: date) -> str:
 def retest_command(story: Story, info: RunInfo) -> str:
     """The command whose passing closes what was found."""
     folder = "scenarios" if story.kind == "scenario" else "experiments"
-    return f"gameday run {folder}/{story.id}.yaml --on {info.environment.name}"
+    url = f" --url {info.url}" if info.url else ""
+    return f"gameday run {folder}/{story.id}.yaml --on {info.environment.name}{url}"

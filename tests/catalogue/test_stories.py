@@ -43,6 +43,11 @@ def test_its_files_are_frozen_and_give_the_same_story_elsewhere(project, tmp_pat
     assert again.tolerances == story.tolerances
 
 
+def test_a_story_that_strikes_needs_a_place(project):
+    project.change("scenarios/story.yaml", "namespace: shop\n", "")
+    assert any("namespace is missing, and step kill, step slow needs it" in line for line in refusal(project.story))
+
+
 def test_the_revision_changes_with_any_file(project):
     before = load_story(project.story).revision
     project.change("scenarios/load/helper.py", "1", "2")

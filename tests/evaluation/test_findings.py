@@ -25,6 +25,12 @@ def failing(request):
     return replace(request, outcome="failed", took=3.0, reason="timeout")
 
 
+def test_the_re_test_of_a_story_without_a_cluster_says_where_customers_enter(kit, healthy):
+    info = kit.info(environment="none").model_copy(update={"url": "http://127.0.0.1:80"})
+    (found,) = findings(kit, healthy.during(failing), info)
+    assert found.closed_by == "gameday run scenarios/provider-dark.yaml --on none --url http://127.0.0.1:80"
+
+
 def test_tolerances_broken_by_the_same_thing_are_one_save(kit, healthy):
     (found,) = findings(kit, healthy.during(failing))
     assert (found.kind, found.tolerances) == ("save", ["answered", "fast", "outage"])
