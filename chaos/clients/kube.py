@@ -190,7 +190,13 @@ class Kube:
     # -- the wire ----------------------------------------------------------------------------------------------------
 
     def _json(self, method: str, path: str, **options: Any) -> Obj:
-        answer: Obj = json.loads(self._call(method, path, **options)[1])
+        _, data = self._call(method, path, **options)
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):  # cut off on its way, or by something that is no API server
+            raise ClusterError(f"could not {options.get('doing') or method}: {self._name} gave an answer that is no object")
         return answer
 
     def _call(  # noqa: PLR0913 - one private seam for every request
