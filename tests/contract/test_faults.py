@@ -11,7 +11,7 @@ from chaos.engine import rights
 from chaos.errors import BadInput, NotReady
 from chaos.injectors import witness as witness_fitting
 from chaos.injectors.table import FITTINGS, INJECTORS
-from chaos.probes.dose import prove, routes_of
+from chaos.probes.dose import cleared, prove, routes_of
 from chaos.probes.pods_ready import is_ready
 from chaos.probes.witness import Witness
 
@@ -128,6 +128,10 @@ def test_a_fault_lands_and_leaves_nothing(raw, world, app, aim, seen_by):
         assert result.proved, result
     finally:
         undo(injector, state, aim.world)
+    over = cleared(
+        dose, cluster=world.cluster, witness=eye, before=readings, clock=RealClock(), stop=threading.Event(), within=45.0
+    )
+    assert over.clean, f"it is still felt after the undo: {over.seen}"
     undo(injector, state, aim.world)  # repeatable
     assert wait_clean(injector, state, aim.world) == []
     without_witness = {key: value for key, value in snapshot(world, app).items() if "witness" not in key[1]}
