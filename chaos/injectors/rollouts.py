@@ -97,14 +97,12 @@ def observing(namespace: str) -> list[Permission]:
 # -- a restart: another annotation is another template -------------------------------------------------------------------
 
 
-def restart_patch(found: Obj, mark: str) -> list[Obj]:
-    """Rolls all pods; conditional on that very Deployment without the mark."""
-    uid = {"op": "test", "path": "/metadata/uid", "value": found["metadata"]["uid"]}
-    annotations = found["spec"]["template"]["metadata"].get("annotations")
-    if annotations is None:
-        path, value = f"{_TEMPLATE}/metadata/annotations", {RESTARTED: mark}
-        return [uid, {"op": "add", "path": path, "value": value}]
-    return [uid, {"op": "add", "path": _annotation(), "value": mark}]
+def restart_patch(found: Obj, uid: str, mark: str) -> list[Obj]:
+    """Rolls all pods, if it still is that very Deployment."""
+    same = {"op": "test", "path": "/metadata/uid", "value": uid}
+    if found["spec"]["template"]["metadata"].get("annotations"):
+        return [same, {"op": "add", "path": _annotation(), "value": mark}]
+    return [same, {"op": "add", "path": f"{_TEMPLATE}/metadata/annotations", "value": {RESTARTED: mark}}]
 
 
 def restart_back(uid: str, mark: str) -> list[Obj]:

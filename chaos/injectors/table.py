@@ -8,13 +8,17 @@ from chaos.injectors.by_kind import ByKind, Table
 INJECTORS = Table(
     {
         "bad-image": "bad_image",
+        "config-map": "config_map",
         "eviction": "eviction",
+        "expired-certificate": "expired_certificate",
         "latency": "latency",
+        "network-partition": "network_partition",
         "node-cordon": "node_cordon",
         "node-drain": "node_drain",
         "pod-kill": "pod_kill",
         "quota-exhaustion": "quota_exhaustion",
         "scale-to-zero": "scale_to_zero",
+        "secret": "secret",
         "service-blackhole": "service_blackhole",
         "vendor-outage": "vendor_outage",
     }
@@ -22,6 +26,7 @@ INJECTORS = Table(
 
 FITTINGS = Table(
     {
+        "guard": "guard",
         "idle-proxy": "idle_proxy",
         "witness": "witness",
     }

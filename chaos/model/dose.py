@@ -29,6 +29,7 @@ class Expectation(Record):
     reason, such as `nxdomain`, `certificate-expired` or `refused`).
     `route-slower`: the median of `connection` readings is at least `by` seconds above what it was before the strike.
     `route-differs`: the body's digest differs from all seen before the strike (wrong schema, wrong answers).
+    `route-changes`: no answer as before the strike: other bodies (where they were steady), other statuses, or none at all.
     `pods-gone`: none of `uids` is alive (deleted, or terminating).
     `endpoints`: the Service `service` has at most `at_most` ready endpoints.
     `refused-eviction`: some of `uids` stay, behind a disruption budget that allows none now.
@@ -45,6 +46,7 @@ class Expectation(Record):
         "route-fails",
         "route-slower",
         "route-differs",
+        "route-changes",
         "pods-gone",
         "endpoints",
         "refused-eviction",

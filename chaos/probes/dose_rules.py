@@ -108,6 +108,18 @@ def _differs(expected: Expectation, window: Sequence[Reading], before: Sequence[
     return _Said(_enough(other, expected, window), f"{len(other)} of {len(window)} answers differ from the {len(usual)} before")
 
 
+def _changes(expected: Expectation, window: Sequence[Reading], before: Sequence[Reading]) -> _Said:
+    """Unlike any answer of before: by body where bodies were steady, else by status; or no answer where there was one."""
+    answered = [each for each in before if each["ok"]]
+    if len(answered) < len(before):
+        return _Said(False, f"{len(before) - len(answered)} of {len(before)} got no answer before the strike already")
+    bodies = {(each["status"], each["digest"]) for each in answered}
+    usual = bodies if len(bodies) == 1 else {(status, "") for status, _ in bodies}
+    other = [each for each in window if not each["ok"] or not {(each["status"], each["digest"]), (each["status"], "")} & usual]
+    words = f"{len(other)} of {len(window)} unlike the {len(before)} before ({_outcomes(window)})"
+    return _Said(_enough(other, expected, window), words)
+
+
 def _slower(expected: Expectation, window: Sequence[Reading], before: Sequence[Reading]) -> _Said:
     then = [each["seconds"] for each in before if each["ok"]]
     now = [each["seconds"] for each in window if each["ok"] or each["error"] == "timeout"]
@@ -130,6 +142,7 @@ _RULES: dict[str, Callable[[Expectation, Sequence[Reading], Sequence[Reading]], 
     "route-fails": _fails,
     "route-slower": _slower,
     "route-differs": _differs,
+    "route-changes": _changes,
 }
 
 

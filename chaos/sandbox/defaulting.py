@@ -11,6 +11,7 @@ from chaos.sandbox.store import Obj
 def defaulted(kind: str, obj: Obj) -> Obj:
     """A copy without nulls, and with the server's defaults filled in."""
     obj = _without_nulls(obj)
+    _without_empty_maps(obj["metadata"])
     fill = _DEFAULTS.get(kind)
     if fill:
         if not isinstance(obj.get("spec", {}), dict):
@@ -26,6 +27,13 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(each) for key, each in value.items() if each is not None}
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _without_empty_maps(meta: dict[str, Any]) -> None:
+    """An empty map is none: an annotation added and taken away leaves nothing."""
+    for key in ("annotations", "labels"):
+        if key in meta and not meta[key]:
+            del meta[key]
 
 
 def pod_spec_defaults(spec: dict[str, Any]) -> None:
@@ -97,7 +105,7 @@ def _replica_set(obj: Obj) -> None:
 
 def _template(spec: dict[str, Any]) -> None:
     template = spec.setdefault("template", {})
-    template.setdefault("metadata", {})
+    _without_empty_maps(template.setdefault("metadata", {}))
     pod_spec_defaults(template.setdefault("spec", {}))
 
 

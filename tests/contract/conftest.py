@@ -55,14 +55,17 @@ def app(world):
 
 
 def _ready(world, namespace):
-    """All replicas of both Deployments, of their present template, and no pod beside them."""
-    return all(_rolled_out(world.cluster.get("Deployment", name, namespace)) for name in ("web", "tls"))
+    """All replicas of both Deployments, of their present template, and not one pod beside them, not even one that ends."""
+    return all(_rolled_out(world, world.cluster.get("Deployment", name, namespace)) for name in ("web", "tls"))
 
 
-def _rolled_out(deployment):
-    status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
-    seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
-    return seen and all(status.get(key, 0) == wanted for key in ("replicas", "updatedReplicas", "readyReplicas"))
+def _rolled_out(world, deployment):
+    meta, status, wanted = deployment["metadata"], deployment.get("status", {}), deployment["spec"]["replicas"]
+    if status.get("observedGeneration") != meta["generation"]:
+        return False
+    pods = world.cluster.find("Pod", meta["namespace"], labels={"app": meta["name"]})
+    counted = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+    return [*counted, len(pods)] == [wanted] * 4
 
 
 def _objects(namespace, *, on_sandbox):

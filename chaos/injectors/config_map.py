@@ -1,0 +1,47 @@
+"""`config-map`: keys of a ConfigMap have wrong values or are gone, or all of it is, as after a wrong edit; put back as it was.
+
+When its consumers feel it depends on how they read it (see `consumers.py`); `restart: true` rolls them.
+"""
+
+from typing import Literal
+
+from chaos.injectors import consumed
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.consumed import ConsumedSpec, ConsumedState, dose, permissions
+from chaos.injectors.stored_data import start, stop, undo_calls, undo_words, verify
+from chaos.model.base import Name
+
+PRIVILEGE: Privilege = "api"
+
+
+class ConfigMapFault(ConsumedSpec):
+    """A workload's configuration is wrong, or not there."""
+
+    kind: Literal["config-map"]
+    config_map: Name
+
+
+class State(ConsumedState):
+    """A ConfigMap's."""
+
+
+Spec = ConfigMapFault
+
+
+def prepare(spec: ConfigMapFault, aim: Aim) -> State:
+    return State(**consumed.prepare(spec, "ConfigMap", spec.config_map, aim))
+
+
+__all__ = [
+    "PRIVILEGE",
+    "Spec",
+    "State",
+    "dose",
+    "permissions",
+    "prepare",
+    "start",
+    "stop",
+    "undo_calls",
+    "undo_words",
+    "verify",
+]

@@ -1,0 +1,48 @@
+"""`secret`: keys of a Secret have wrong values or are gone, or all of it is, as after a bad rotation; put back as it was.
+
+The bytes of before are nowhere but in an undo Secret of the same namespace. When its consumers feel it depends on how they read
+it (see `consumers.py`); `restart: true` rolls them.
+"""
+
+from typing import Literal
+
+from chaos.injectors import consumed
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.consumed import ConsumedSpec, ConsumedState, dose, permissions
+from chaos.injectors.stored_data import start, stop, undo_calls, undo_words, verify
+from chaos.model.base import Name
+
+PRIVILEGE: Privilege = "api"
+
+
+class SecretFault(ConsumedSpec):
+    """A workload's credentials are wrong, or not there."""
+
+    kind: Literal["secret"]
+    secret: Name
+
+
+class State(ConsumedState):
+    """A Secret's."""
+
+
+Spec = SecretFault
+
+
+def prepare(spec: SecretFault, aim: Aim) -> State:
+    return State(**consumed.prepare(spec, "Secret", spec.secret, aim))
+
+
+__all__ = [
+    "PRIVILEGE",
+    "Spec",
+    "State",
+    "dose",
+    "permissions",
+    "prepare",
+    "start",
+    "stop",
+    "undo_calls",
+    "undo_words",
+    "verify",
+]
