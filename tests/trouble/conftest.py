@@ -1,8 +1,10 @@
-"""A front door before the sandbox's API server: it counts what passes, answers in its stead, and can pass for another cluster."""
+"""A front door before an API server: it counts what passes, answers in its stead, and can pass for another cluster."""
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,16 +23,25 @@ class FrontDoor(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Visitor)
         self.behind = urlsplit(server)
+        self.tls = tls
         self.seen: list[tuple[str, str]] = []
+        self.refused: list[tuple[str, str]] = []  # what the server forbade
         self.rule: Callable[[str, str], Answer | None] = lambda method, path: None
         self.reword: Callable[[str, bytes], bytes] = lambda path, body: body
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{self.behind.path}"
+
+    def call(self) -> http.client.HTTPConnection:
+        """A connection to what is behind."""
+        assert self.behind.hostname
+        if self.tls is None:
+            return http.client.HTTPConnection(self.behind.hostname, self.behind.port, timeout=5)
+        return http.client.HTTPSConnection(self.behind.hostname, self.behind.port, timeout=5, context=self.tls)
 
     @property
     def changes(self) -> list[tuple[str, str]]:
@@ -48,12 +59,14 @@ class _Visitor(BaseHTTPRequestHandler):
         door.seen.append((self.command, self.path))
         answer = door.rule(self.command, self.path)
         if answer is None:
-            connection = http.client.HTTPConnection(door.behind.hostname, door.behind.port, timeout=5)
+            connection = door.call()
             headers = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "content-length")}
             connection.request(self.command, self.path, body=body or None, headers=headers)
             response = connection.getresponse()
             answer = (response.status, door.reword(self.path, response.read()))
             connection.close()
+            if response.status == 403:
+                door.refused.append((self.command, self.path))
         self.send_response(answer[0])
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer[1])))
@@ -67,16 +80,27 @@ class _Visitor(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door(sandbox, monkeypatch, tmp_path):
-    """Stands before the sandbox, open."""
+def before(monkeypatch, tmp_path):
+    """Puts a door before a server, for a person who has trusted nothing yet."""
     monkeypatch.setenv("GAMEDAY_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("GAMEDAY_TRUST", raising=False)
-    with FrontDoor(sandbox.server) as made:
-        thread = threading.Thread(target=made.serve_forever, daemon=True)
-        thread.start()
-        yield made
-        made.shutdown()
-        thread.join()
+    with ExitStack() as stack:
+
+        def put(server: str, tls: ssl.SSLContext | None = None) -> FrontDoor:
+            door = stack.enter_context(FrontDoor(server, tls=tls))
+            thread = threading.Thread(target=door.serve_forever, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(door.shutdown)
+            return door
+
+        yield put
+
+
+@pytest.fixture
+def door(sandbox, before):
+    """Stands before the sandbox, open."""
+    return before(sandbox.server)
 
 
 @pytest.fixture
