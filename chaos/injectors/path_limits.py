@@ -5,6 +5,7 @@ from typing import Any
 
 from chaos.clients.world import Obj
 from chaos.errors import BadInput
+from chaos.injectors.policies import isolating, names, types
 from chaos.model.selector import selects
 
 ADMIN_PORT = 8474
@@ -39,31 +40,21 @@ def refuse_shut_out(
     policies: Sequence[Obj], *, target: Mapping[str, str], proxy: Mapping[str, str], ports: Sequence[object]
 ) -> None:
     """BadInput when the NetworkPolicies would not let traffic pass a pod labelled `proxy` on its way to `target`."""
-    into_target = _isolating(policies, target, "Ingress")
+    into_target = isolating(policies, target, "ingress")
     if into_target and not _admitted(into_target, "ingress", "from", proxy, ports):
-        raise BadInput(f"network policy {_names(into_target)} admits named callers only: the proxy is shut out")
-    into_proxy = _isolating(policies, proxy, "Ingress")
+        raise BadInput(f"network policy {names(into_target)} admits named callers only: the proxy is shut out")
+    into_proxy = isolating(policies, proxy, "ingress")
     if into_proxy and not _admitted(into_proxy, "ingress", "from", None, ports):
-        raise BadInput(f"network policy {_names(into_proxy)} also holds for the proxy's pod: its callers are shut out")
-    out_of_proxy = _isolating(policies, proxy, "Egress")
+        raise BadInput(f"network policy {names(into_proxy)} also holds for the proxy's pod: its callers are shut out")
+    out_of_proxy = isolating(policies, proxy, "egress")
     if out_of_proxy and not _admitted(out_of_proxy, "egress", "to", target, ports):
-        raise BadInput(f"network policy {_names(out_of_proxy)} also holds for the proxy's pod: it cannot reach the target")
+        raise BadInput(f"network policy {names(out_of_proxy)} also holds for the proxy's pod: it cannot reach the target")
     for policy in policies:
         callers = policy["spec"].get("podSelector") or {}
-        if "Egress" not in _types(policy) or selects(callers, proxy) or selects(callers, target):
+        if "Egress" not in types(policy) or selects(callers, proxy) or selects(callers, target):
             continue
         if _admitted([policy], "egress", "to", target, ports) and not _admitted([policy], "egress", "to", proxy, ports):
-            raise BadInput(f"network policy {_names([policy])} lets callers reach the target, but not the proxy before it")
-
-
-def _types(policy: Obj) -> list[str]:
-    spec = policy["spec"]
-    return list(spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])])
-
-
-def _isolating(policies: Sequence[Obj], pod: Mapping[str, str], way: str) -> list[Obj]:
-    """The policies by which a pod admits only what they name; policies add up."""
-    return [each for each in policies if way in _types(each) and selects(each["spec"].get("podSelector") or {}, pod)]
+            raise BadInput(f"network policy {names([policy])} lets callers reach the target, but not the proxy before it")
 
 
 def _admitted(policies: Sequence[Obj], way: str, peers: str, pod: Mapping[str, str] | None, ports: Sequence[object]) -> bool:
@@ -81,7 +72,3 @@ def _names_peer(peers: Sequence[Obj] | None, pod: Mapping[str, str] | None) -> b
 
 def _names_ports(named: Sequence[Obj] | None, ports: Sequence[object]) -> bool:
     return not named or {str(port) for port in ports} <= {str(each.get("port")) for each in named}
-
-
-def _names(policies: Sequence[Obj]) -> str:
-    return ", ".join(policy["metadata"]["name"] for policy in policies)
