@@ -9,9 +9,11 @@ INJECTORS = Table(
     {
         "bad-image": "bad_image",
         "config-map": "config_map",
+        "cpu-squeeze": "cpu_squeeze",
         "eviction": "eviction",
         "expired-certificate": "expired_certificate",
         "latency": "latency",
+        "memory-squeeze": "memory_squeeze",
         "network-partition": "network_partition",
         "node-cordon": "node_cordon",
         "node-drain": "node_drain",

@@ -51,6 +51,7 @@ class Container:
         self.folder = host.folder / "pods" / meta["uid"] / name
         self._log_folder = host.folder / "logs" / meta["uid"]
         self._image = ""
+        self._resources: Obj = {}  # as they are now; the spec says what they are to be
 
     @property
     def spec(self) -> Obj:
@@ -141,7 +142,7 @@ class Container:
 
     def _spawn(self, env: dict[str, str]) -> Process:
         pod, spec = self._pod(), self.spec
-        self._image = spec["image"]
+        self._image, self._resources = spec["image"], spec["resources"]
         self._log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = Log(self._log_folder / f"{self.name}.{self.restarts}.log")
         process = Process(images.argv(spec["image"], env, pod["status"]["podIP"]), env, self.folder, log)
@@ -218,11 +219,14 @@ class Container:
     # -- what others ask of it -----------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Mounted ConfigMaps and Secrets follow their source, and a changed image restarts the container."""
+        """Mounted ConfigMaps and Secrets follow their source, resources their pod; a changed image restarts the container."""
         if self.process is None:
             return
         with suppress(NotYet):  # a source that is gone leaves the files as they are
             Files(self._host.store, self._pod(), self.spec, self.folder).write()
+        if self.spec["resources"] != self._resources:
+            self._resources = self.spec["resources"]
+            self._changed()
         if self.spec["image"] != self._image:
             self._killing = asyncio.ensure_future(self.process.end(self._pod()["spec"]["terminationGracePeriodSeconds"]))
 
@@ -244,4 +248,6 @@ class Container:
         }
         if self.process:
             status["containerID"] = f"process://{self.process.pid}"
+            status["resources"] = self._resources
+            status["allocatedResources"] = self._resources.get("requests", {})
         return status

@@ -71,6 +71,12 @@ def _container_defaults(container: dict[str, Any]) -> None:
             field.setdefault("apiVersion", "v1")
 
 
+def _requests_default(resources: dict[str, Any]) -> None:
+    """What is limited and not asked for is asked for in full."""
+    if limits := resources.get("limits"):
+        resources["requests"] = limits | (resources.get("requests") or {})
+
+
 def _probe_defaults(probe: dict[str, Any]) -> None:
     for key, value in {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}.items():
         probe.setdefault(key, value)
@@ -82,6 +88,8 @@ def _probe_defaults(probe: dict[str, Any]) -> None:
 def _pod(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec_defaults(spec)
+    for container in spec.get("containers") or ():
+        _requests_default(container["resources"])
     for key, value in {"enableServiceLinks": True, "serviceAccountName": "default", "serviceAccount": "default"}.items():
         spec.setdefault(key, value)
 

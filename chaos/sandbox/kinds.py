@@ -43,7 +43,7 @@ RBAC = "rbac.authorization.k8s.io/v1"
 RESOURCES = (
     Resource("Namespace", "namespaces", short=("ns",), namespaced=False, subresources=("status",)),
     Resource("Node", "nodes", short=("no",), namespaced=False, verbs=(*READ, "patch", "update")),
-    Resource("Pod", "pods", short=("po",), subresources=("status", "log", "proxy", "eviction"), in_all=True),
+    Resource("Pod", "pods", short=("po",), subresources=("status", "log", "proxy", "eviction", "resize"), in_all=True),
     Resource("Service", "services", short=("svc",), subresources=("status", "proxy"), in_all=True),
     Resource("ConfigMap", "configmaps", short=("cm",)),
     Resource("Secret", "secrets"),
@@ -78,6 +78,7 @@ BY_PATH = {(resource.api_version, resource.plural): resource for resource in (*R
 SUBRESOURCES: dict[str, tuple[str, str, tuple[str, ...]]] = {  # name -> kind, api version of that kind, verbs
     "status": ("", "", ("get", "patch", "update")),
     "scale": ("Scale", "autoscaling/v1", ("get", "patch", "update")),
+    "resize": ("", "", ("get", "patch", "update")),
     "log": ("", "", ("get",)),
     "eviction": ("Eviction", "policy/v1", ("create",)),
     "proxy": ("", "", ("create", "delete", "get", "patch", "update")),

@@ -10,6 +10,7 @@ from chaos.sandbox.addresses import Addresses
 from chaos.sandbox.admission import check
 from chaos.sandbox.defaulting import defaulted
 from chaos.sandbox.kinds import KINDS, Resource
+from chaos.sandbox.resizing import quality_of_service, resized
 from chaos.sandbox.status import Refusal, bad_request, conflict, details, forbidden, invalid, not_found
 from chaos.sandbox.store import Obj, Store, timestamp
 
@@ -50,7 +51,7 @@ class Objects:
         check(resource, obj)
         if resource.kind == "Pod":
             self._within_quota(obj)
-            obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+            obj["status"] = {"phase": "Pending", "qosClass": quality_of_service(obj["spec"])}
         if resource.kind == "Service" and not self._store.find("Service", namespace, meta["name"]):
             self._address(resource, obj, dry)
         return obj if dry else self._store.add(resource.kind, obj)
@@ -139,6 +140,8 @@ class Objects:
             )
         if part == "status":
             changed = old | {"status": new.get("status") or {}}
+        elif part == "resize":
+            changed = resized(old, new)
         else:
             own = {key: meta[key] for key in _SERVERS_OWN if key in meta}
             kept = {key: value for key, value in new["metadata"].items() if key not in _SERVERS_OWN}

@@ -1,4 +1,4 @@
-"""Scale, status, logs and evictions."""
+"""Scale, status, sizes, logs and evictions."""
 
 from chaos.sandbox import patches
 from chaos.sandbox.budgets import disruptions
@@ -25,23 +25,23 @@ class Subresources:
         match name:
             case "scale":
                 return as_json(self._scale(request, resource, obj))
-            case "status":
-                return as_json(self._status(request, resource, obj))
+            case "status" | "resize":
+                return as_json(self._part(name, request, resource, obj))
             case "log":
                 return self._log(request, obj)
             case _:
                 return as_json(self._evict(request, obj), 201)
 
-    def _status(self, request: Request, resource: Resource, obj: Obj) -> Obj:
+    def _part(self, part: str, request: Request, resource: Resource, obj: Obj) -> Obj:
         if request.method == "GET":
             return obj
         dry = "dryRun" in request.query
         if request.method == "PUT":
-            return self._objects.update(resource, obj, body_of(request), part="status", dry=dry)
+            return self._objects.update(resource, obj, body_of(request), part=part, dry=dry)
         if request.method == "PATCH":
             how = patches.how(request.content_type)
             patch = patches.parse(how, request.body)
-            return self._objects.patch(resource, obj, how, patch, part="status", dry=dry)
+            return self._objects.patch(resource, obj, how, patch, part=part, dry=dry)
         raise method_not_allowed()
 
     def _scale(self, request: Request, resource: Resource, obj: Obj) -> Obj:

@@ -1,0 +1,57 @@
+"""`memory-squeeze`: pods have less memory in place, and get it back.
+
+A container that grows beyond the limit is killed and restarted. A kubelet declines a limit below what is in use: no dose then.
+"""
+
+from typing import Literal
+
+from chaos.injectors import squeezing
+from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.squeezing import (
+    SqueezeSpec,
+    SqueezeState,
+    dose,
+    permissions,
+    settle,
+    start,
+    stop,
+    undo_calls,
+    undo_words,
+    verify,
+)
+
+PRIVILEGE: Privilege = "api"
+_LEAST = "6Mi"  # no runtime starts a container with less
+
+
+class MemorySqueeze(SqueezeSpec):
+    """A limit set too low: the next allocation may be one too many."""
+
+    kind: Literal["memory-squeeze"]
+
+
+class State(SqueezeState):
+    """Pods with less memory."""
+
+
+Spec = MemorySqueeze
+
+
+def prepare(spec: MemorySqueeze, aim: Aim) -> State:
+    return State(**squeezing.prepare(spec, "memory", _LEAST, aim))
+
+
+__all__ = [
+    "PRIVILEGE",
+    "Spec",
+    "State",
+    "dose",
+    "permissions",
+    "prepare",
+    "settle",
+    "start",
+    "stop",
+    "undo_calls",
+    "undo_words",
+    "verify",
+]
