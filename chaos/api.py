@@ -17,10 +17,11 @@ from pathlib import Path
 
 import chaos
 from chaos.catalogue import load_story
-from chaos.engine import drift, reaching
+from chaos.engine import cluster_ledger, drift, reaching
+from chaos.engine.guarding import TTL
 from chaos.engine.place import Place, without_credentials
-from chaos.engine.planning import prepare
-from chaos.engine.recovery import Recovered
+from chaos.engine.planning import DEFAULTS, Settings, prepare
+from chaos.engine.recovery import Recovered, take_over
 from chaos.engine.recovery import recover as _recover
 from chaos.engine.run import Run, execute, refuse_to_start
 from chaos.errors import BadInput, GamedayError, NotReady
@@ -52,8 +53,14 @@ class RunOptions:
     mode: str = "ci"
     trigger: str = "manual"
     guard: bool = True
+    ttl: float = TTL
+    """Seconds without a sign of life after which the guard in the cluster puts everything back."""
     plan: Plan | None = None
     """What was looked at before: the run is refused where it would do anything else."""
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(mode=self.mode, ttl=self.ttl if self.guard else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +83,9 @@ def connect(on: str, *, url: str = "", kubeconfig: Path | None = None) -> Place:
     return reaching.place(on, url=url, kubeconfig=kubeconfig)
 
 
-def plan(story: Story, place: Place, *, seed: int) -> Plan:
+def plan(story: Story, place: Place, *, seed: int, settings: Settings = DEFAULTS) -> Plan:
     """What a run would do, resolved; sends no mutating request."""
-    return prepare(story, place, run="plan", seed=seed).plan
+    return prepare(story, place, run="plan", seed=seed, settings=settings).plan
 
 
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:
@@ -89,7 +96,7 @@ def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[
     seed = _seed(options)
     started = datetime.now(UTC)
     run_id = new_run_id(started, story.id)
-    prepared = prepare(story, place, run=run_id, seed=seed, mode=options.mode)
+    prepared = prepare(story, place, run=run_id, seed=seed, settings=options.settings)
     if options.plan:
         drift.refuse_other_targets(options.plan, prepared.plan)
     info = _info(story, place, options, run_id=run_id, seed=seed, started=started)
@@ -118,10 +125,10 @@ def judge(folder: Path) -> RunResult:
 
 
 def recover(run: str = "", *, kubeconfig: Path | None = None) -> list[Recovered]:
-    """Put back what runs left behind; all of them, or one. Raises when a runner is still at work on it."""
+    """Put back what runs of this machine left behind; all of them, or one. NotReady while a runner is still at work on it."""
     found = [contents for contents in all_open() if run in ("", contents.header.run)]
     if run and not found:
-        raise BadInput(f"no run {run} has anything left to put back")
+        raise BadInput(f"no run {run} of this machine has anything left to put back; from the cluster: --cluster --on WHERE")
     if busy := [contents.header.run for contents in found if contents.running]:
         raise NotReady(f"run {', '.join(busy)} is still at work; stop it first")
     if kubeconfig:
@@ -130,6 +137,19 @@ def recover(run: str = "", *, kubeconfig: Path | None = None) -> list[Recovered]
             for each in found
         ]
     return [result for contents in found for result in _recover(contents, reaching.reach)]
+
+
+def recover_from_cluster(place: Place, run: str = "", *, namespace: str = "") -> list[Recovered]:
+    """Put back what any run, from whatever machine, left in this cluster, from its ledger there alone."""
+    if place.world is None:
+        raise BadInput("--cluster needs a cluster: --on WHERE")
+    world = place.world
+    found = [each for each in cluster_ledger.read_all(world.cluster, namespace) if run in ("", each.header.run)]
+    if run and not found:
+        raise BadInput(f"run {run} left no ledger in {place.environment.name}{f', namespace {namespace}' if namespace else ''}")
+    for contents in found:
+        take_over(contents, world)
+    return [result for contents in found for result in _recover(contents, lambda _: world)]
 
 
 def versions() -> dict[str, str]:
@@ -159,6 +179,7 @@ def _info(story: Story, place: Place, options: RunOptions, *, run_id: str, seed:
         operator=_operator(),
         started=started.isoformat(timespec="milliseconds"),
         guard=options.guard,
+        ttl=options.ttl,
         url=without_credentials(place.url),
     )
 

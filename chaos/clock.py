@@ -56,6 +56,11 @@ class VirtualClock:
         return stop.is_set()
 
 
+def since_boot() -> float:
+    """Monotonic seconds that also pass while the machine sleeps: a lease runs out with the lid closed as well."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def wait_until(
     holds: Callable[[], bool], *, clock: Clock, within: float, every: float = 0.1, stop: threading.Event | None = None
 ) -> bool:

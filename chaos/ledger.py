@@ -32,6 +32,8 @@ class LedgerHeader(Record):
     context: str = ""
     started: str
     folder: str = ""  # the run directory
+    namespace: str = ""  # where it strikes, and keeps its lease, its owner and its ledger in the cluster
+    ttl: float = 0.0  # seconds of silence after which the guard puts everything back; 0 = there is none
 
 
 class Entry(Record):
@@ -129,7 +131,7 @@ class Ledger:
 class Contents(Record):
     """What a ledger says: the entries, newest edge each, and whether its runner is still at work."""
 
-    path: Path
+    path: Path | None = None  # None = it was read from the cluster
     header: LedgerHeader
     entries: list[Entry] = []
     load: LoadEntry | None = None

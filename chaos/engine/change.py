@@ -7,35 +7,42 @@ from typing import Any, Literal
 
 from chaos.clients.world import World
 from chaos.clock import Clock, wait_until
-from chaos.engine.planning import Prepared, dependency_of
+from chaos.engine.lease import LeaseLost
+from chaos.engine.prepared import Prepared
 from chaos.engine.recorder import Recorder
 from chaos.engine.stopping import StopFlag
-from chaos.errors import GamedayError
-from chaos.ledger import Edge, Entry, Ledger, LedgerBroken
+from chaos.errors import GamedayError, Stopped
+from chaos.ledger import Edge, Ledger, LedgerBroken
 from chaos.model.events import FaultEdge
 
 UNDO_WITHIN = 20.0
 """Seconds in which an undo is tried again while the API server fails; afterwards it is a left-over, and said so."""
 VERIFY_WITHIN = 15.0
 """Seconds in which the prior state must read back; a fault may ask for more (`settle`)."""
+LANDS_WITHIN = 2.5
+"""Seconds after which a request whose answer was lost cannot take effect any more."""
 _AGAIN_AFTER = 0.2
+_UNDO_AGAIN_AFTER = 1.0
 
 _Told = Literal["armed", "struck", "strike-failed", "undone", "undo-failed", "disarmed", "verified", "left-over", "intent"]
+_Act = Callable[[Any, World], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """What every change of one run shares."""
 
-    world: World
+    making: Callable[[Prepared], World]  # the world for arming and striking; closed once the run is stopped
+    undoing: World
     recorder: Recorder
     ledger: Ledger
     clock: Clock
     stop: StopFlag
+    patience: Callable[[], float] = lambda: 0.0  # seconds more for reading back, once the guard has taken over
 
 
 class Change:
-    """Arm, strike, undo and withdraw one prepared change; each step is in the ledger and the journal."""
+    """Announce, arm, strike, undo and withdraw one prepared change; each step is in the ledger and the journal."""
 
     def __init__(self, prepared: Prepared, tools: Tools) -> None:
         self.prepared = prepared
@@ -45,39 +52,41 @@ class Change:
         self._tools = tools
         self._intended = False
         self._once = threading.Lock()
-        self._entry = Entry(
-            id=prepared.step,
-            fault=prepared.kind,
-            step=prepared.step,
-            undo=prepared.module.undo_words(prepared.state),
-            state=prepared.state.model_dump(mode="json"),
-        )
+        self._entry = prepared.entry
+        self._lands_until = 0.0  # a call failed: until then it may still take effect
+
+    def announce(self) -> bool:
+        """Make, without waiting for it, what must be there before anything else is changed; false when it failed."""
+        if not (announce := getattr(self.prepared.module, "announce", None)):
+            return True
+        return self._make(announce)
 
     def arm(self) -> bool:
         """Put in place what must be there before load starts, idle; false when it failed, or the run is stopped."""
         if not self.prepared.arms:
             return True
-        arm = getattr(self.prepared.module, "arm", self.prepared.module.start)
-        return self._make("armed", "armed", arm)
+        return self._make(getattr(self.prepared.module, "arm", self.prepared.module.start), "armed", "armed")
 
     def strike(self) -> bool:
         """Do it; false when it failed (then it may have landed in part, and is undone like any other)."""
-        self.struck = self._make("struck", "applied", self.prepared.module.start)
+        self.struck = self._make(self.prepared.module.start, "struck", "applied")
         return self.struck
 
-    def _make(self, told: _Told, mark: Edge, act: Callable[[Any, World], None]) -> bool:
+    def _make(self, act: _Act, told: _Told | None = None, mark: Edge | None = None) -> bool:
         started = self._tools.clock.now()
         try:
             self._intend()
             if self._tools.stop.is_set:
                 return False
-            act(self.prepared.state, self._tools.world)
+            act(self.prepared.state, self._tools.making(self.prepared))
         except GamedayError as error:
             self.failed = str(error)
+            self._lands_until = self._tools.clock.now() + (0.0 if isinstance(error, Stopped) else LANDS_WITHIN)
             self._tell("strike-failed", detail=self.failed, took=self._tools.clock.now() - started)
             return False
-        self._mark(mark)
-        self._tell(told, took=self._tools.clock.now() - started)
+        if mark and told:
+            self._mark(mark)
+            self._tell(told, took=self._tools.clock.now() - started)
         return True
 
     def _intend(self) -> None:
@@ -104,7 +113,7 @@ class Change:
             self._put_back("disarmed", disarm)
         self._verify()
 
-    def _put_back(self, told: _Told, act: Callable[[Any, World], None]) -> None:
+    def _put_back(self, told: _Told, act: _Act) -> None:
         started = self._tools.clock.now()
         trouble = self._insist(act)
         took = self._tools.clock.now() - started
@@ -115,25 +124,26 @@ class Change:
         self._mark("undone")
         self._tell(told, took=took)
 
-    def _insist(self, act: Callable[[Any, World], None]) -> str:
-        """Try until it works or `UNDO_WITHIN` has passed; the last trouble in words, or ""."""
+    def _insist(self, act: _Act) -> str:
+        """Try until it works or `UNDO_WITHIN` has passed; the last trouble in words, or "". A lost lease ends it at once."""
         trouble = ""
 
-        def works() -> bool:
+        def settled() -> bool:
             nonlocal trouble
             try:
-                act(self.prepared.state, self._tools.world)
+                act(self.prepared.state, self._tools.undoing)
+                trouble = ""
             except GamedayError as error:
                 trouble = str(error)
-                return False
+                return isinstance(error, LeaseLost)
             return True
 
-        done = wait_until(works, clock=self._tools.clock, within=UNDO_WITHIN, every=_AGAIN_AFTER)
-        return "" if done else trouble
+        wait_until(settled, clock=self._tools.clock, within=UNDO_WITHIN, every=_AGAIN_AFTER)
+        return trouble
 
     def _verify(self) -> None:
         settle = getattr(self.prepared.module, "settle", None)
-        left = self._read_back(settle(self.prepared.state) if settle else VERIFY_WITHIN)
+        left = self._read_back((settle(self.prepared.state) if settle else VERIFY_WITHIN) + self._tools.patience())
         self.left_over = "; ".join(left)
         if left:
             self._tell("left-over", detail=self.left_over)
@@ -142,18 +152,31 @@ class Change:
         self._tell("verified")
 
     def _read_back(self, within: float) -> list[str]:
+        """What is not back after `within` seconds; meanwhile it is undone again, for a request may have landed late."""
         left: list[str] = []
+        undone = self._tools.clock.now()
 
         def clean() -> bool:
-            nonlocal left
+            nonlocal left, undone
+            if left and self._tools.clock.now() - undone >= _UNDO_AGAIN_AFTER:
+                self._undo_again()
+                undone = self._tools.clock.now()
             try:
-                left = self.prepared.module.verify(self.prepared.state, self._tools.world)
+                left = self.prepared.module.verify(self.prepared.state, self._tools.undoing)
             except GamedayError as error:
                 left = [f"unknown: {error}"]
-            return not left
+            return not left and self._tools.clock.now() >= self._lands_until
 
         wait_until(clean, clock=self._tools.clock, within=within, every=_AGAIN_AFTER)
         return left
+
+    def _undo_again(self) -> None:
+        for act in (self.prepared.module.stop, getattr(self.prepared.module, "disarm", None)):
+            try:
+                if act:
+                    act(self.prepared.state, self._tools.undoing)
+            except GamedayError:
+                return  # `verify` says what is left
 
     def _mark(self, edge: Edge) -> None:
         try:
@@ -168,7 +191,7 @@ class Change:
                 step=self.prepared.step,
                 entry=self._entry.id,
                 fault=self.prepared.kind,
-                dependency=dependency_of(state),
+                dependency=self.prepared.dependency,
                 edge=edge,
                 targets=[target.as_json() for target in state.targets],
                 undo=self._entry.undo,

@@ -6,40 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.clients.world import World
-from chaos.engine import rights
+from chaos.engine import guarding, rights
 from chaos.engine.claims import claims_of, clashes
 from chaos.engine.place import Place
+from chaos.engine.prepared import Prepared
 from chaos.engine.timeline import Scheduled, length, schedule
 from chaos.errors import BadInput, NotReady
-from chaos.injectors.base import LABEL_TARGET, Aim, FaultState, Injector
+from chaos.injectors.base import LABEL_TARGET, Aim
 from chaos.injectors.rivals import rivals
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.injectors.targets import refuse_protected
-from chaos.model.dose import Dose, Route
+from chaos.model.dose import Route
 from chaos.model.run import Cap, Permission, Plan, PlannedFault, PlannedStep
 from chaos.probes.dose import routes_of
 from chaos.scenario import FaultStep
 from chaos.story import Story
 
 IMAGES = {"toxiproxy": "ghcr.io/shopify/toxiproxy:2.12.0", "python": "python:3.13-slim"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """One change of the world, ready to be made: a fault of the story, or a fitting that it needs."""
-
-    step: str
-    kind: str
-    module: Injector
-    state: FaultState
-    dose: Dose | None = None
-    rivals: list[str] = field(default_factory=list)
-    fitting: bool = False
-
-    @property
-    def arms(self) -> bool:
-        """Whether something of it must be in place before load starts."""
-        return self.fitting or hasattr(self.module, "arm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,29 +33,41 @@ class Prepare:
     timeline: list[Scheduled]
     faults: dict[str, Prepared] = field(default_factory=dict)  # by step id
     fittings: list[Prepared] = field(default_factory=list)
+    ttl: float = 0.0  # seconds of silence after which the guard acts; 0 = there is none
     base_url: str = ""
 
 
-def prepare(
-    story: Story, place: Place, *, run: str, seed: int, mode: str = "ci", images: Mapping[str, str] = IMAGES
-) -> Prepare:
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run, as far as planning needs to know."""
+
+    mode: str = "ci"
+    images: Mapping[str, str] = field(default_factory=lambda: IMAGES)
+    ttl: float = guarding.TTL
+    """Seconds without a sign of life after which the guard puts everything back; 0 = without a guard."""
+
+
+DEFAULTS = Settings()
+
+
+def prepare(story: Story, place: Place, *, run: str, seed: int, settings: Settings = DEFAULTS) -> Prepare:
     """Resolve everything that the run will touch. All problems of the targets are told at once (BadInput)."""
-    timeline = schedule(story, mode)
+    timeline = schedule(story, settings.mode)
     faults: dict[str, Prepared] = {}
     fittings: list[Prepared] = []
     base_url = place.base_url(story)
     fault_steps = [each.step for each in timeline if isinstance(each.step, FaultStep)]
     if fault_steps or story.observe:
         world = _struck_world(story, place)
-        aims = _Aims(story, world, run, seed, images)
+        aims = _Aims(story, world, run, seed, settings.images)
         faults = _prepare_faults(fault_steps, aims)
         _refuse_clashes(timeline, faults)
-        fittings = _prepare_fittings(story, faults, aims)
-    plan = _plan_of(story, place, seed, timeline, faults)
+        fittings = _prepare_fittings(story, faults, aims, settings.ttl)
+    plan = _plan_of(story, place, seed, timeline, [*faults.values(), *fittings])
     if place.world is not None:
-        of_fittings = [right for each in fittings for right in rights.of_change(each.module, each.state, None)]
-        plan = plan.model_copy(update={"permissions": rights.unique([*rights.of_run(story), *of_fittings])})
-    return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, base_url=base_url)
+        plan = plan.model_copy(update={"permissions": _rights_of_run(story, fittings, striking=bool(faults or fittings))})
+    ttl = settings.ttl if any(each.kind == "guard" for each in fittings) else 0.0
+    return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, ttl=ttl, base_url=base_url)
 
 
 def _struck_world(story: Story, place: Place) -> World:
@@ -139,15 +134,27 @@ def _refuse_clashes(timeline: list[Scheduled], faults: Mapping[str, Prepared]) -
         raise BadInput(*problems)
 
 
-def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims) -> list[Prepared]:
-    """A witness where readings over routes are needed; an idle proxy before each observed Service that has none yet."""
+def _rights_of_run(story: Story, fittings: list[Prepared], *, striking: bool) -> list[Permission]:
+    of_fittings = [right for each in fittings for right in rights.of_change(each.module, each.state, None)]
+    of_safeguards = guarding.permissions(story.namespace) if striking else []
+    return rights.unique([*rights.of_run(story), *of_safeguards, *of_fittings])
+
+
+def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims, ttl: float) -> list[Prepared]:
+    """A witness where readings over routes are needed; an idle proxy before each observed Service that has none yet; and a
+    guard over all of it, where anything is changed that was there before.
+    """
     found: list[Prepared] = []
     routes: list[Route] = routes_of([fault.dose for fault in faults.values() if fault.dose])
     if routes:
         found.append(_fitting("witness", "witness", aims, {"routes": routes}))
-    in_path = {dependency_of(fault.state) for fault in faults.values() if fault.arms}
+    in_path = {fault.dependency for fault in faults.values() if fault.arms}
     observed = [service for service in story.observe if service not in in_path]
-    return found + [_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}) for service in observed]
+    found += [_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}) for service in observed]
+    changes = [*faults.values(), *found]
+    if ttl and guarding.needed(changes):
+        found.append(_fitting("guard", "guard", aims, guarding.over(changes, aims.run, ttl)))
+    return found
 
 
 def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepared:
@@ -157,18 +164,10 @@ def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepa
     )
 
 
-def dependency_of(state: FaultState) -> str:
-    """The Service or workload that a fault is felt at, for people and for evidence."""
-    for key in ("service", "workload", "deployment", "name"):
-        value = getattr(state, key, None)
-        if isinstance(value, str) and value:
-            return value
-    selector = getattr(state, "selector", None)
-    return str(next(iter(selector.values()), "")) if isinstance(selector, dict) else ""
-
-
-def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], faults: Mapping[str, Prepared]) -> Plan:
+def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], changes: list[Prepared]) -> Plan:
     load = story.load
+    faults = {each.step: each for each in changes if not each.fitting}
+    guard = next((each for each in changes if each.kind == "guard"), None)
     phases = {
         "warm-up": load.warm_up if load else 0.0,
         "baseline": story.baseline,
@@ -194,14 +193,14 @@ def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], f
             )
             for each in timeline
         ],
-        faults=[_planned(each, faults[each.step.id]) for each in timeline if each.step.id in faults],
+        faults=[_planned(each, faults[each.step.id], guard) for each in timeline if each.step.id in faults],
         caps=_caps(story),
         phases=phases,
         load=load.as_json() if load else {},
     )
 
 
-def _planned(scheduled: Scheduled, fault: Prepared) -> PlannedFault:
+def _planned(scheduled: Scheduled, fault: Prepared, guard: Prepared | None) -> PlannedFault:
     assert isinstance(scheduled.step, FaultStep)
     assert scheduled.step.fault is not None
     return PlannedFault(
@@ -209,11 +208,12 @@ def _planned(scheduled: Scheduled, fault: Prepared) -> PlannedFault:
         fault=fault.kind,
         at=scheduled.start,
         duration=scheduled.end - scheduled.start,
-        dependency=dependency_of(fault.state),
+        dependency=fault.dependency,
         targets=fault.state.targets,
         undo=fault.module.undo_words(fault.state),
         privilege=fault.module.PRIVILEGE,
         dose=fault.dose.words if fault.dose else "",
+        ttl=guarding.ttl_words(fault, guard),
         permissions=rights.of_change(fault.module, fault.state, fault.dose),
         notes=[*getattr(fault.state, "notes", []), *fault.rivals],
         spec=scheduled.step.fault.as_json(),

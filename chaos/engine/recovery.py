@@ -1,12 +1,18 @@
-"""Puts back what a run left behind, from its ledger alone: another process, another day, another colleague."""
+"""Puts back what a run left behind, from its ledger alone, on disk or in the cluster.
+
+Another process may do it, on another day, and another colleague on another machine.
+"""
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from chaos.clients.world import World
 from chaos.clock import Clock, RealClock, wait_until
-from chaos.errors import GamedayError
+from chaos.engine import cluster_ledger, lease
+from chaos.engine.safeguards import forget_all
+from chaos.errors import GamedayError, NotReady
 from chaos.injectors.base import FaultState, Injector
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.ledger import Contents, Entry, LoadEntry
@@ -16,6 +22,9 @@ from chaos.model.base import Record
 MODULES: dict[str, Injector] = {**INJECTORS, **FITTINGS}
 """Imported now, not when they are needed: by then the runner may be gone and somebody may be removing its files."""
 UNDO_WITHIN = 20.0
+_GUARD = "guard"
+
+Connect = Callable[[Contents], World]
 
 
 class Recovered(Record):
@@ -28,29 +37,57 @@ class Recovered(Record):
     detail: str = ""
 
 
-def recover(contents: Contents, connect: Callable[[Contents], World], *, clock: Clock | None = None) -> list[Recovered]:
-    """Undo every open entry, newest first, and verify each. The ledger is removed when all is clean.
+def recover(contents: Contents, connect: Connect, *, clock: Clock | None = None) -> list[Recovered]:
+    """Undo every open entry and verify each. All of the run's traces are removed when all is clean.
 
-    Idempotent: a change that was undone already, or never made, verifies as clean.
+    Idempotent: a change that was undone already, or never made, verifies as clean. A corrupt ledger is never acted upon; its
+    copy in the cluster is, where there is one.
     """
-    clock = clock or RealClock()
-    if contents.corrupt:
-        return [
-            _result(contents, entry, "unknown", f"the ledger is corrupt ({contents.corrupt}): not acted upon")
-            for entry in contents.entries
-        ]
-    end_load(contents.load)
-    if not contents.open:
-        contents.path.unlink(missing_ok=True)
-        return []
+    if not contents.corrupt:
+        end_load(contents.load)
     try:
         world = connect(contents)
+        if contents.corrupt:
+            contents = _copy_in_cluster(contents, world)
     except GamedayError as error:
-        return [_result(contents, entry, "unknown", str(error)) for entry in contents.open]
-    results = [_undo(contents, entry, world, clock) for entry in contents.open]
+        return [_result(contents, entry, "unknown", str(error)) for entry in contents.entries or [_whole(contents)]]
+    results = _undo_all(contents, world, clock or RealClock())
     if all(result.state == "clean" for result in results):
-        contents.path.unlink(missing_ok=True)
+        _sweep(contents, world)
     return results
+
+
+def _copy_in_cluster(contents: Contents, world: World) -> Contents:
+    copies = cluster_ledger.read_all(world.cluster, contents.header.namespace) if contents.header.namespace else []
+    for copy in copies:
+        if copy.header.run == contents.header.run and not copy.corrupt:
+            return copy.model_copy(update={"path": contents.path})
+    raise NotReady(f"the ledger is corrupt ({contents.corrupt}): not acted upon")
+
+
+def _whole(contents: Contents) -> Entry:
+    """Stands for all of a ledger of which nothing can be read."""
+    return Entry(id="all", fault="unknown", step="all", undo="", state={})
+
+
+def _undo_all(contents: Contents, world: World, clock: Clock) -> list[Recovered]:
+    """Together: faults, then what a run needs around them; the guard last, and only when all else is clean."""
+    found: list[Recovered] = []
+    faults = [entry for entry in contents.open if entry.fault not in FITTINGS]
+    fittings = [entry for entry in contents.open if entry.fault in FITTINGS and entry.fault != _GUARD]
+    for batch in (faults, fittings):
+        found += _together(batch, lambda entry: _undo(contents, entry, world, clock))
+    guards = [entry for entry in contents.open if entry.fault == _GUARD]
+    if all(result.state == "clean" for result in found):
+        return found + _together(guards, lambda entry: _undo(contents, entry, world, clock))
+    return found + [_result(contents, entry, "dirty", "left at work while anything else is not clean") for entry in guards]
+
+
+def _together(entries: Sequence[Entry], undo: Callable[[Entry], Recovered]) -> list[Recovered]:
+    if not entries:
+        return []
+    with ThreadPoolExecutor(len(entries)) as pool:
+        return list(pool.map(undo, entries))
 
 
 def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recovered:
@@ -75,6 +112,20 @@ def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recov
         return _result(contents, entry, "clean", entry.undo)
     state_word = "unknown" if any(each.startswith("unknown") for each in trouble) else "dirty"
     return _result(contents, entry, state_word, "; ".join(trouble))
+
+
+def _sweep(contents: Contents, world: World) -> None:
+    """Nothing is left to put back: what kept the run safe goes, the ledger on disk last of all."""
+    if contents.header.namespace:
+        forget_all(world.cluster, contents.header.namespace, contents.header.run)
+        lease.forget(world.cluster, contents.header.namespace, contents.header.run)
+    if contents.path:
+        contents.path.unlink(missing_ok=True)
+
+
+def take_over(contents: Contents, world: World) -> None:
+    """NotReady while the run gives signs of life; otherwise it writes nothing more, should it wake up again."""
+    lease.take_over(world.cluster, contents.header.namespace, contents.header.run)
 
 
 def _result(contents: Contents, entry: Entry, state: str, detail: str) -> Recovered:

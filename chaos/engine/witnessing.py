@@ -6,7 +6,7 @@ from typing import Any
 
 from chaos.clients.world import World
 from chaos.clock import Clock
-from chaos.engine.planning import Prepared
+from chaos.engine.prepared import Prepared
 from chaos.model.events import DoseResult
 from chaos.probes.dose import prove
 from chaos.probes.witness import Witness

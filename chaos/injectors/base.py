@@ -1,6 +1,7 @@
 """What a fault is: one module with a spec, a state, and the functions of `Injector`.
 
     prepare   reads only; resolves and freezes the targets; what it returns is all that undoing will ever need
+    announce  (where others must know it, or nothing may come before it) makes it, without waiting for it
     arm       (where there is something to put in the path before load) creates it, idle
     start     strikes
     dose      only says which readings to expect; the engine has `probes/` take them

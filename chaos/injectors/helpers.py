@@ -98,6 +98,14 @@ def waiting_for(pod: Obj) -> str:
     return "; ".join(reasons) or str(status.get("phase", "it is not there"))
 
 
+_HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
+
+
+def is_hopeless(pod: Obj) -> bool:
+    """Whether waiting for it is in vain."""
+    return any(reason in waiting_for(pod) for reason in _HOPELESS)
+
+
 def left_of(world: World, state: FaultState, *objects: tuple[str, str]) -> list[str]:
     """Which of our objects are still there, in words."""
     left: list[str] = []

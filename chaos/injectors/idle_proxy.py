@@ -18,7 +18,7 @@ class IdleProxy(PathSpec):
 
 Spec = IdleProxy
 State = PathState
-start, stop, verify = in_path.arm, in_path.disarm, in_path.verify
+announce, start, stop, verify = in_path.make_twin, in_path.arm, in_path.disarm, in_path.verify
 permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
 traffic = in_path.traffic
 

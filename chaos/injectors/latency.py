@@ -77,7 +77,7 @@ class State(PathState):
 
 
 Spec = Latency
-arm, disarm, verify = in_path.arm, in_path.disarm, in_path.verify
+announce, arm, disarm, verify = in_path.make_twin, in_path.arm, in_path.disarm, in_path.verify
 bypassed = callers.bypassed
 permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
 traffic = in_path.traffic

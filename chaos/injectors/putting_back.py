@@ -10,7 +10,13 @@ import json
 from typing import Any, Dict, List, Optional  # noqa: UP035 - for Python 3.9
 
 Obj = Dict[str, Any]  # noqa: UP006
+THEIRS = "somebody else"
+"""In the words of `left` about what is not ours to put back any more."""
 _OURS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "deletionTimestamp", "selfLink")
+
+
+class NotPutBack(Exception):
+    """It is still as we left it: nothing that it leads to may be taken away yet."""
 
 
 class Api:
@@ -34,9 +40,13 @@ class Api:
 
 
 def carry_out(call: Obj, api: Api) -> None:
-    """Put back what one call is about. What somebody else has changed meanwhile is left alone; `left` tells."""
+    """Put back what one call is about. What somebody else has changed meanwhile is left alone; `left` tells.
+
+    NotPutBack when the server declined although nobody else has changed it.
+    """
     if call["do"] == "patch":
-        api.patch(call, call["patch"])
+        if not api.patch(call, call["patch"]) and (words := left(call, api)) and THEIRS not in words:
+            raise NotPutBack(words)
     elif call["do"] == "delete":
         _delete_own(call, api)
     else:
@@ -85,7 +95,7 @@ def _left_of_patch(call: Obj, found: Obj, what: str) -> str:
         wrong = [each["path"] for each in call["patch"] if each["op"] == "remove" and _in_list(found, each["path"])]
     if not wrong:
         return ""
-    whose = "as we left it" if as_we_left_it else "changed by somebody else meanwhile, so it was left alone"
+    whose = "as we left it" if as_we_left_it else f"changed by {THEIRS} meanwhile, so it was left alone"
     return "{} is not as it was at {}: {}".format(what, ", ".join(wrong), whose)
 
 
@@ -139,8 +149,11 @@ def _restore(call: Obj, api: Api) -> None:
         api.create({**before, "metadata": meta})
     elif found is not None and found["metadata"]["uid"] == call["uid"] and _known(call, found) == call["expected"]:
         api.patch(call, _keys_back(found, before, call["keys"]) if call.get("keys") else _data_back(found, before.get("data")))
-    if not _left_of_data(call, api, api.get(call["kind"], call["name"], call["namespace"]), ""):
+    words = _left_of_data(call, api, api.get(call["kind"], call["name"], call["namespace"]), call["name"])
+    if not words:
         api.delete("Secret", call["undo_secret"], call["namespace"], kept["metadata"]["uid"])
+    elif THEIRS not in words:
+        raise NotPutBack(words)
 
 
 def _data_back(found: Obj, data: Optional[Obj]) -> List[Obj]:  # noqa: UP006, UP045
@@ -182,6 +195,6 @@ def _left_of_data(call: Obj, api: Api, found: Optional[Obj], what: str) -> str: 
     ours = _known(call, found) == call["expected"]
     return (
         what
-        + (" has the data that we gave it" if ours else " was changed by somebody else meanwhile, so it was left alone")
+        + (" has the data that we gave it" if ours else f" was changed by {THEIRS} meanwhile, so it was left alone")
         + where
     )

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 
 from chaos.clients.world import Cluster, Obj, World
-from chaos.errors import Conflict, NotFound
+from chaos.errors import Conflict, NotFound, Refused
 from chaos.injectors import putting_back
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, LABEL_UNDO, FaultState, own_labels
 from chaos.injectors.putting_back import fingerprint
@@ -16,10 +16,16 @@ from chaos.model.undo import Call, DeleteOwn
 
 
 def put_back(calls: Iterable[Call], world: World) -> None:
-    """Carry out the calls in their order. Not there is success; what somebody else changed meanwhile stays as it is."""
+    """Carry out the calls in their order. Not there is success; what somebody else changed meanwhile stays as it is.
+
+    A call that the server declines ends it (Refused): what follows may be what it leads to.
+    """
     api = _Api(world.cluster)
     for call in calls:
-        putting_back.carry_out(call.as_json(), api)
+        try:
+            putting_back.carry_out(call.as_json(), api)
+        except putting_back.NotPutBack as error:
+            raise Refused(str(error)) from error
 
 
 def still_changed(calls: Iterable[Call], world: World) -> list[str]:

@@ -74,6 +74,7 @@ class State(PathState):
 
 
 Spec = VendorOutage
+announce = in_path.make_twin
 bypassed = callers.bypassed
 
 

@@ -176,6 +176,7 @@ class RunEnd(Record):
     stopped: bool = False
     crash: str = ""
     left_overs: list[str] = []
+    commands: list[str] = []  # that put the left-overs right, where there are any
     reason: str = ""  # reason code when the run could not judge: baseline-unhealthy, dose-missing, ...
 
 

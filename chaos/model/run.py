@@ -47,6 +47,7 @@ class RunInfo(Record):
     operator: str = ""
     started: str  # wall clock, UTC, ISO 8601
     guard: bool = True
+    ttl: float = 0.0  # seconds of silence after which the guard acts
     url: str = ""  # `--url`, credentials left out
 
 

@@ -1,0 +1,125 @@
+"""The phases of a run, one after the other, with load, probes and observer in the background."""
+
+from contextlib import ExitStack
+
+from chaos.engine.arming import arm
+from chaos.engine.bypassing import bypassed
+from chaos.engine.change import Change
+from chaos.engine.loading import Generator
+from chaos.engine.observing import observer_rhythm
+from chaos.engine.recorder import Recorder
+from chaos.engine.steps import Stage, play
+from chaos.engine.tallying import tally
+from chaos.engine.timeline import length
+from chaos.engine.under_way import Run
+from chaos.engine.watching import probe_rhythm
+from chaos.engine.witnessing import Eyes
+from chaos.ledger import Ledger
+from chaos.model.events import LoadNote
+from chaos.probes.witness import Witness
+
+
+def walk(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Ledger | None) -> None:
+    """Arm, warm-up, baseline, fault, recovery. What was changed is the caller's to withdraw, however this ends."""
+    with run.in_phase(recorder, "arm"):
+        armed = arm(list(changes.values()))
+    if not armed:
+        run.reason = "stopped" if run.stop.is_set else "arm-failed"
+        return
+    with ExitStack() as background:
+        eyes = _eyes(run, changes)
+        generator = _start_load(run, recorder, ledger)
+        background.callback(generator.stop)
+        background.enter_context(
+            probe_rhythm(
+                run.story.probes,
+                run.view,
+                clock=run.clock,
+                phase=lambda: run.phase,
+                tell=lambda s: recorder.tell(s, source="probe"),
+            )
+        )
+        if run.place.world:
+            rhythm = observer_rhythm(
+                run.place.world, run.story.namespace, list(changes.values()), clock=run.clock, recorder=recorder
+            )
+            background.enter_context(rhythm)
+        stage = Stage(
+            changes=changes,
+            generator=generator,
+            eyes=eyes,
+            view=run.view,
+            recorder=recorder,
+            clock=run.clock,
+            stop=run.stop,
+            watch=lambda: _watch(run, generator, recorder),
+        )
+        _timed(run, stage)
+    if run.story.load and run.story.load.ledger and run.phase == "recovery" and not run.stop.is_set:
+        recorder.tell(tally(run.story.load.ledger, base_url=run.prepared.base_url, folder=run.folder, clock=run.clock))
+
+
+def _timed(run: Run, stage: Stage) -> None:
+    """Warm-up, baseline, fault, recovery."""
+    load = run.story.load
+    if load:
+        with run.in_phase(stage.recorder, "warm-up"):
+            _pass(load.warm_up, stage)
+    with run.in_phase(stage.recorder, "baseline"):
+        _pass(run.story.baseline, stage)
+    if run.stop.is_set:
+        return
+    if problem := run.judges.baseline_problem():
+        run.reason = "baseline-unhealthy"
+        stage.recorder.tell(LoadNote(what="baseline-unhealthy", detail=problem))
+        return
+    if load and run.place.world and (missed := bypassed(stage.changes.values(), run.place.world)):
+        run.reason = "held-bypass"
+        stage.recorder.tell(LoadNote(what="held-bypass", detail=missed))
+        return
+    with run.in_phase(stage.recorder, "fault"):
+        play(run.prepared.timeline, stage)
+    with run.in_phase(stage.recorder, "recovery"):
+        _pass(run.story.recovery, stage)
+
+
+def _pass(seconds: float, stage: Stage) -> None:
+    until = stage.clock.now() + seconds
+    while not stage.stop.is_set and (left := until - stage.clock.now()) > 0:
+        stage.clock.wait(stage.stop.event, min(left, 0.1))
+        stage.watch()
+
+
+def _watch(run: Run, generator: Generator, recorder: Recorder) -> None:
+    """In the main thread, ten times a second: is there a reason to stop?"""
+    if run.stop.is_set:
+        return
+    if why := generator.ended_early:
+        run.reason = "generator-lost"
+        recorder.tell(LoadNote(what="crashed", detail=why))
+        run.stop.request("error", why)
+    elif broken := run.judges.broken_condition(run.clock.now()):
+        run.stop.request("stop-condition", broken, condition=broken.split(":")[0])
+
+
+def _start_load(run: Run, recorder: Recorder, ledger: Ledger | None) -> Generator:
+    load = run.story.load
+    phases = (load.warm_up if load else 0.0) + run.story.baseline + length(run.prepared.timeline) + run.story.recovery
+    return Generator.start(
+        run.story,
+        host=run.prepared.base_url,
+        seconds=phases,
+        folder=run.folder,
+        recorder=recorder,
+        ledger=ledger,
+        seed=run.info.seed,
+    )
+
+
+def _eyes(run: Run, changes: dict[str, Change]) -> Eyes | None:
+    if run.place.world is None:
+        return None
+    witness = None
+    if (change := changes.get("witness")) is not None:
+        witness = Witness(run.place.world.cluster, run.story.namespace, change.prepared.state.pod)  # type: ignore[attr-defined]
+    return Eyes(run.place.world, witness, run.clock, run.stop.event)
