@@ -80,7 +80,7 @@ def _judge_row(tolerance: Tolerance, measured: Measured | None, window: Window |
     blocking = _blocked(gates, "all") or (_blocked(gates, "load") if tolerance.measure in _BY_LOAD else None)
     never = _blocked(gates, "passes")
     if measured is None:
-        measured = Measured(value=None, arithmetic="the run never came to where this tolerance binds", missing="not-reached")
+        measured = Measured(value=None, arithmetic="", missing="not-reached")
     value, limit = measured.value, limit_of(tolerance)
     reason: ReasonCode = ""
     if blocking:

@@ -13,6 +13,10 @@ from chaos.injectors.base import OWN_LABEL
 from chaos.injectors.in_path import PathState
 from chaos.probes.pods_ready import is_ready
 
+_ADVICE = (
+    "; give them time (load.warm_up), or have the target's pods restarted when the proxy stands (renew: roll-target), which "
+    "makes them connect anew"
+)
 _LINES = 5000  # of the log, the newest: one for each connection
 
 
@@ -29,7 +33,7 @@ def bypassed(state: PathState, world: World) -> str:
     if not clients - ours:
         return (
             f"nobody has called service/{state.service} through the proxy since it was put before it: callers keep "
-            "connections that stood before"
+            f"connections that stood before{_ADVICE}"
         )
     for owner in sorted({_owner(pod) for pod in callers}):
         peers = [pod for pod in pods if _owner(pod) == owner and is_ready(pod)]
@@ -38,7 +42,7 @@ def bypassed(state: PathState, world: World) -> str:
             names = ", ".join(sorted(pod["metadata"]["name"] for pod in peers if pod not in passing))
             return (
                 f"{len(passing)} of {len(peers)} calling pods reach service/{state.service} through the proxy, "
-                f"{state.through:.0%} are asked for; {names} keep connections that stood before"
+                f"{state.through:.0%} are asked for; {names} keep connections that stood before{_ADVICE}"
             )
     return ""
 

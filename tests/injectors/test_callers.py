@@ -19,7 +19,8 @@ _COUNT = itertools.count(1)
 
 
 def deployment(namespace, name, replicas):
-    container = {"name": name, "image": "gameday-echo", "ports": [{"containerPort": PORT}]}
+    probe = {"httpGet": {"path": "/ready", "port": PORT}, "periodSeconds": 1}
+    container = {"name": name, "image": "gameday-echo", "ports": [{"containerPort": PORT}], "readinessProbe": probe}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
     return {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
@@ -40,7 +41,7 @@ def space(world):
     ports = [{"port": PORT, "targetPort": PORT}]
     service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web", "namespace": name}}
     world.cluster.create({**service, "spec": {"selector": {"app": "web"}, "ports": ports}})
-    assert eventually(lambda: all(pod["status"].get("podIP") for pod in shop(world, name)) and len(shop(world, name)) == 2)
+    assert eventually(lambda: [ready(world, name, each) for each in ("web", "shop")] == [1, 2])
     assert eventually(lambda: connect(world, name, None).close() is None)
     yield name
     world.cluster.delete("Namespace", name)
@@ -54,6 +55,10 @@ def eventually(holds):
             return False
 
     return wait_until(tried, clock=RealClock(), within=20.0)
+
+
+def ready(world, namespace, deployment):
+    return world.cluster.get("Deployment", deployment, namespace).get("status", {}).get("readyReplicas", 0)
 
 
 def shop(world, namespace):
