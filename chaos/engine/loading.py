@@ -4,7 +4,8 @@ from pathlib import Path
 
 from chaos.engine.recorder import Recorder
 from chaos.ledger import Ledger
-from chaos.load.locust import LoadProcess, LoadSpec
+from chaos.load.locust import LoadProcess
+from chaos.load.spec import LoadSpec
 from chaos.model.base import Record
 from chaos.scenario import Load, Surge
 from chaos.story import Story

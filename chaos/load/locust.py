@@ -12,69 +12,24 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import chaos
-from chaos.errors import BadInput, GamedayError, Problem
-from chaos.load.child.setting import VARIABLE, Setting, boot_id, clock_offset
+from chaos.errors import BadInput, GamedayError
+from chaos.load.child.command import locust
+from chaos.load.child.setting import VARIABLE
 from chaos.load.crash import explain
+from chaos.load.spec import RELAY, LoadSpec, setting_of, users_of
 from chaos.model.events import LoadNote, LoadSecond
 
 OnRecord = Callable[[LoadSecond | LoadNote], None]
 
-LISTENER = Path(__file__).parent / "child" / "listener.py"
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _MARGIN = 1.0  # what the child needs to end, beside the time for open requests
 _MOST_LOG = 65536
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadSpec:
-    """What load to make: either `rate` (arrivals a second, whatever the service does) or `users` (each waits for answers)."""
-
-    locustfile: Path
-    host: str
-    limit: float
-    """Seconds after which the child ends by itself."""
-    rate: float | None = None
-    users: int | None = None
-    spawn_rate: float = 100.0
-    processes: int = 1
-    request_timeout: float = 5.0
-    """When a customer gives up."""
-    degraded_header: str | None = None
-    degraded_json: str | None = None
-    seed: int = 0
-    random_gaps: bool = False
-    """Arrivals at random (exponential gaps, seeded) instead of evenly spaced."""
-    in_flight_cap: int = 2000
-    """So many customers at once at most; who comes then is not sent, and counts as failed."""
-    fresh_connections_every: int = 10
-    """A simulated user connects anew after so many customers; 0 = never."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that the locustfile needs; nothing else of ours is handed down."""
-
-    def check(self) -> None:
-        """BadInput where this cannot work: the locustfile is missing or is no Python, or the amounts make no sense."""
-        if (self.rate is None) == (self.users is None):
-            raise BadInput("load: give either a rate or users")
-        path = str(self.locustfile)
-        if "," in path:
-            raise BadInput(f"{path}: Locust cannot take a path with a comma")
-        try:
-            source = self.locustfile.read_bytes()
-        except OSError as error:
-            raise BadInput(f"{path}: cannot read the locustfile: {error.strerror}") from error
-        try:
-            compile(source, path, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError) as error:
-            line, column = getattr(error, "lineno", 0) or 0, getattr(error, "offset", 0) or 0
-            raise BadInput(
-                Problem(path, line, column, f"the locustfile is not valid Python: {getattr(error, 'msg', error)}")
-            ) from error
 
 
 class LoadProcess:
@@ -252,10 +207,9 @@ def start_time_of(pid: int) -> int:
 
 
 def _command(spec: LoadSpec) -> list[str]:
-    users = spec.processes if spec.users is None else spec.users
-    command = [sys.executable, "-m", "locust", "-f", f"{spec.locustfile.resolve()},{LISTENER}", "--host", spec.host]
-    command += ["--headless", "--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0"]
-    command += ["-u", str(users), "-r", f"{spec.spawn_rate:g}", "-t", f"{max(1, round(spec.limit))}s"]
+    if spec.remote:
+        return [sys.executable, "-m", "chaos.load.relay"]
+    command = locust(spec.locustfile.resolve(), spec.host, users=users_of(spec), spawn_rate=spec.spawn_rate, limit=spec.limit)
     if spec.processes > 1:
         port = _free_port()
         command += ["--processes", str(spec.processes), "--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
@@ -264,24 +218,12 @@ def _command(spec: LoadSpec) -> list[str]:
 
 
 def _environment(spec: LoadSpec, folder: Path, stream: int) -> dict[str, str]:
-    degraded = {key: value for key, value in (("header", spec.degraded_header), ("json", spec.degraded_json)) if value}
-    setting = Setting(
-        rate=spec.rate,
-        spawn_rate=spec.spawn_rate,
-        processes=spec.processes,
-        request_timeout=spec.request_timeout,
-        degraded=degraded or None,
-        seed=spec.seed,
-        random_gaps=spec.random_gaps,
-        in_flight_cap=spec.in_flight_cap,
-        fresh_connections_every=spec.fresh_connections_every,
-        limit=spec.limit,
-        stream=stream,
-        folder=str(folder.resolve()),
-        control=True,
-        boot_id=boot_id(),
-        clock_offset=clock_offset(),
-    )
+    if spec.remote:  # our own program alone, which reaches the cluster as we do
+        return {
+            **os.environ,
+            RELAY: json.dumps({"remote": asdict(spec.remote), "stream": stream, "folder": str(folder.resolve())}),
+        }
+    setting = replace(setting_of(spec), stream=stream, folder=str(folder.resolve()))
     handed = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     source = str(Path(chaos.__file__).resolve().parents[1])
     return handed | {"HOME": str(folder.resolve()), "PYTHONPATH": source, **spec.environment, VARIABLE: setting.dumps()}

@@ -25,8 +25,8 @@ from urllib.request import urlopen
 import pytest
 
 import chaos
+from chaos.load.child.command import LISTENER
 from chaos.load.child.setting import VARIABLE, Setting
-from chaos.load.locust import LISTENER
 
 pytestmark = pytest.mark.bench
 

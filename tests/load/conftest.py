@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chaos.load.locust import LoadProcess, LoadSpec
+from chaos.load.locust import LoadProcess
+from chaos.load.spec import LoadSpec
 from chaos.model.events import LoadName, LoadNote, LoadSecond
 
 SLOW = 0.8

@@ -14,7 +14,8 @@ from chaos.errors import BadInput
 from chaos.evaluation.generator import Generator
 from chaos.evaluation.outage import Slots
 from chaos.evaluation.windows import Window
-from chaos.load.locust import LoadProcess, LoadSpec, start_time_of
+from chaos.load.locust import LoadProcess, start_time_of
+from chaos.load.spec import LoadSpec
 from chaos.load.transactions import read
 from chaos.model.events import Event
 from chaos.model.histogram import Histogram, bucket_of
