@@ -199,3 +199,25 @@ def test_the_summary_has_figures_before_and_during():
     (line,) = summary(look(readings(2) + readings(2, at=STRUCK + 1, **REFUSED)))
     assert line["before"] == {"n": 20, "ok": 20, "median_ms": 4.0, "outcomes": "200 20"}
     assert line["during"] == {"n": 4, "ok": 2, "median_ms": 4.0, "outcomes": "200 2, refused 2"}
+
+
+CHANGES = Expectation(what="route-changes", route=ROUTE, connections=["new"])
+
+
+@pytest.mark.parametrize(
+    ("after", "shown"),
+    [({"digest": "other"}, True), ({"status": 404}, True), (REFUSED, True), ({}, False)],
+)
+def test_any_other_answer_is_a_change_where_answers_were_steady(after, shown):
+    assert judge_route(CHANGES, ROUTE, look(readings(3, **after))).shown is shown
+
+
+@pytest.mark.parametrize(("after", "shown"), [({"digest": "third"}, False), ({"status": 500}, True), (REFUSED, True)])
+def test_where_bodies_differ_from_call_to_call_their_statuses_tell(after, shown):
+    before = readings(10, at=STRUCK - 5, digest="one") + readings(10, at=STRUCK - 4, digest="two")
+    assert judge_route(CHANGES, ROUTE, look(readings(3, **after), before=before)).shown is shown
+
+
+def test_a_route_that_failed_before_tells_no_change():
+    before = readings(10, at=STRUCK - 5) + readings(1, at=STRUCK - 4, **REFUSED)
+    assert not judge_route(CHANGES, ROUTE, look(readings(3, status=500), before=before)).shown
