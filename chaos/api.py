@@ -20,7 +20,7 @@ from chaos.catalogue import load_story
 from chaos.engine import cluster_ledger, drift, reaching
 from chaos.engine.guarding import TTL
 from chaos.engine.place import Place, without_credentials
-from chaos.engine.planning import DEFAULTS, Settings, prepare
+from chaos.engine.planning import Settings, prepare
 from chaos.engine.recovery import Recovered, take_over
 from chaos.engine.recovery import recover as _recover
 from chaos.engine.run import Run, execute, refuse_to_start
@@ -83,9 +83,9 @@ def connect(on: str, *, url: str = "", kubeconfig: Path | None = None) -> Place:
     return reaching.place(on, url=url, kubeconfig=kubeconfig)
 
 
-def plan(story: Story, place: Place, *, seed: int, settings: Settings = DEFAULTS) -> Plan:
+def plan(story: Story, place: Place, *, seed: int, guard: bool = True, ttl: float = TTL) -> Plan:
     """What a run would do, resolved; sends no mutating request."""
-    return prepare(story, place, run="plan", seed=seed, settings=settings).plan
+    return prepare(story, place, run="plan", seed=seed, settings=Settings(ttl=ttl if guard else 0.0)).plan
 
 
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:

@@ -4,16 +4,28 @@ from pathlib import Path
 
 import click
 
-from chaos.cli.shared import connect, story_paths, where_options, write
+from chaos.cli.shared import connect, guard_options, story_paths, where_options, write
 
 
 @click.command()
 @click.argument("file")
 @where_options
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed chooses the same targets.")
+@guard_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the plan as JSON here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int, output: Path | None, as_json: bool) -> None:
+def command(
+    *,
+    file: str,
+    on: str,
+    url: str,
+    kubeconfig: Path | None,
+    seed: int,
+    guard: bool,
+    ttl: float,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Show what a run would touch, how it is put back, and which rights that needs. Changes nothing.
 
     FILE is a scenario or experiment: a path, or the id of one from `gameday list`. A plan that is written with -o can be
@@ -30,7 +42,7 @@ def command(*, file: str, on: str, url: str, kubeconfig: Path | None, seed: int,
 
     (story,) = load_stories(story_paths([file])[:1])
     place = connect(on, url, kubeconfig)
-    planned = api.plan(story, place, seed=seed)
+    planned = api.plan(story, place, seed=seed, guard=guard, ttl=ttl)
     planned = planned.model_copy(update={"asked": file})
     text = planned.model_dump_json(indent=2, exclude_none=True) + "\n"
     if output is not None:

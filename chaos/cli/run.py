@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from chaos.cli.shared import connect, print_json, story_paths, table, where_options
+from chaos.cli.shared import connect, guard_options, print_json, story_paths, table, where_options
 from chaos.errors import BadInput, GamedayError, Leftovers
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ ENDED_BY_PEOPLE = ("signal", "kill-switch", "operator")
 @click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag (repeatable: any of them).")
 @click.option("--keep-going", is_flag=True, help="Go on with the next file after one that did not hold.")
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
+@guard_options
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON array.")
 @click.pass_context
 def command(
@@ -54,6 +55,8 @@ def command(
     tags: tuple[str, ...],
     keep_going: bool,
     reports: Path,
+    guard: bool,
+    ttl: float,
     as_json: bool,
 ) -> int:
     """Strike under load, judge, put everything back, report.
@@ -81,7 +84,8 @@ def command(
         raise click.UsageError("Missing argument 'FILES...', or --plan PLAN.")
     stories = load_stories(story_paths(files), tags)
     place = connect(on, url, kubeconfig)
-    suite = Suite(place, api.RunOptions(reports=reports, release=release, seed=seed, plan=plan), quiet=as_json)
+    options = api.RunOptions(reports=reports, release=release, seed=seed, plan=plan, guard=guard, ttl=ttl)
+    suite = Suite(place, options, quiet=as_json)
     if not as_json:
         click.echo(f"on {place.environment.kind} {place.environment.name}: {len(stories)} to run")
     suite.play(stories, keep_going=keep_going)

@@ -33,6 +33,35 @@ def where_options(command: F) -> F:
     return command
 
 
+def guard_options(command: F) -> F:
+    """`--guard` and `--ttl`: who puts everything back when this machine is gone, and after how long."""
+    for option in (
+        click.option(
+            "--ttl",
+            default="30s",
+            show_default=True,
+            metavar="DURATION",
+            callback=_ttl,
+            help="Silence after which the guard in the cluster puts everything back: from 5s to 10m.",
+        ),
+        click.option("--guard/--no-guard", default=True, help="Whether there is such a guard. Default: there is one."),
+    ):
+        command = option(command)
+    return command
+
+
+def _ttl(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
+    from chaos.model.units import parse_duration
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if not 5.0 <= seconds <= 600.0:
+        raise click.BadParameter("from 5s to 10m")
+    return seconds
+
+
 def connect(on: str, url: str, kubeconfig: Path | None) -> "Place":
     from chaos.engine import reaching  # what api.connect does, without the rest of api
 

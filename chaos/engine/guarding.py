@@ -40,6 +40,12 @@ def ttl_words(fault: Prepared, guard: Prepared | None) -> str:
     return "none: without the guard, what ends it is the watchdog on this machine, or gameday recover"
 
 
+def notes(changes: Sequence[Prepared], guard: Prepared | None) -> list[str]:
+    if guard is not None or not needed(changes):
+        return []
+    return ["no guard in the cluster (--no-guard): should this machine go down, what is changed stays until gameday recover"]
+
+
 def permissions(namespace: str) -> list[Permission]:
     """What lease, owner and the ledger in the cluster need of the API."""
     wanted = {

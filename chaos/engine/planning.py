@@ -197,6 +197,7 @@ def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], c
         caps=_caps(story),
         phases=phases,
         load=load.as_json() if load else {},
+        notes=guarding.notes(changes, guard),
     )
 
 

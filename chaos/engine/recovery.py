@@ -72,7 +72,9 @@ def _whole(contents: Contents) -> Entry:
 
 def _undo_all(contents: Contents, world: World, clock: Clock) -> list[Recovered]:
     """Together: faults, then what a run needs around them; the guard last, and only when all else is clean."""
-    found: list[Recovered] = []
+    found = [
+        _result(contents, each, "clean", "read back as clean before") for each in contents.entries if each.edge == "verified"
+    ]
     faults = [entry for entry in contents.open if entry.fault not in FITTINGS]
     fittings = [entry for entry in contents.open if entry.fault in FITTINGS and entry.fault != _GUARD]
     for batch in (faults, fittings):

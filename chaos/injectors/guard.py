@@ -68,7 +68,7 @@ Spec = GuardSpec
 
 
 def prepare(spec: GuardSpec, aim: Aim) -> State:
-    name = helpers.name_for("guard", aim.run, aim.step)
+    name = helpers.name_for("guard", aim.run)
     return State(
         namespace=aim.namespace,
         run=aim.run,

@@ -208,6 +208,7 @@ def _planned_fault(page: Page, fault: PlannedFault) -> None:
     page.fact("targets", words.listing([str(target) for target in fault.targets], most=12), indent=4)
     page.fact("dose", fault.dose, indent=4)
     page.fact("undo", fault.undo, indent=4)
+    page.fact("if we die", fault.ttl, indent=4)
     page.fact("needs", fault.privilege + _rights(fault), indent=4)
     for note in fault.notes:
         page.fact("note", note, indent=4)

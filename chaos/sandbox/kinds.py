@@ -65,6 +65,8 @@ RESOURCES = (
     Resource("PersistentVolumeClaim", "persistentvolumeclaims", short=("pvc",), verbs=READ),
     Resource("Role", "roles", RBAC),
     Resource("RoleBinding", "rolebindings", RBAC),
+    Resource("ClusterRole", "clusterroles", RBAC, namespaced=False),
+    Resource("ClusterRoleBinding", "clusterrolebindings", RBAC, namespaced=False),
 )
 REVIEWS = (
     Resource(

@@ -110,3 +110,38 @@ def test_a_signal_undoes_and_verifies_before_the_run_ends(number, gameday, shop,
     assert runner.returncode in (1, 3), output
     assert struck(state) is None
     assert not runs(contents.load.load_pid), "load outlived the run"
+
+
+def kill_host(runner, ledger):
+    """The machine of the run is gone: runner, watchdog and load, all at once."""
+    load = read(ledger).load
+    for pid in processes(f"chaos.engine.watchdog {ledger}"):
+        os.kill(pid, signal.SIGKILL)
+    runner.kill()
+    runner.wait()
+    if load and runs(load.load_pid):
+        os.killpg(load.load_pid, signal.SIGKILL)
+
+
+def test_with_its_machine_gone_the_guard_in_the_cluster_puts_it_back(gameday, shop, state, tmp_path):
+    runner = gameday("run", SCENARIO, "--on", "sandbox", "--ttl", "5s", "--reports", tmp_path / "reports")
+    contents = await_strike(state, runner)
+    kill_host(runner, contents.path)
+    gone = CLOCK.now()
+    assert traces(shop), "nobody is there to put it back yet"
+    assert wait_until(lambda: put_back(shop), clock=CLOCK, within=20.0), traces(shop)
+    assert CLOCK.now() - gone <= 5.0 + 5.0, "time to live, and 5 s"
+    assert gameday("run", SCENARIO, "--on", "sandbox", cwd=tmp_path).wait(timeout=30) == 5, "its ledger is still there"
+    recovery = gameday("recover", "--cluster", "--on", "sandbox", cwd=tmp_path)  # any colleague, from any machine
+    output, _ = recovery.communicate(timeout=60)
+    assert recovery.returncode == 0, output
+    assert "vendor-outage" in output
+    assert "clean" in output
+    assert traces(shop) == []
+    assert gameday("recover", cwd=tmp_path).wait(timeout=30) == 0, "and this machine, when it is back, finds nothing to do"
+    assert not contents.path.exists()
+
+
+def put_back(cluster):
+    """Whether nothing of a run is left but the ledger in which the guard says what it did."""
+    return all(trace.startswith("ConfigMap/gameday-ledger") for trace in traces(cluster))
