@@ -68,8 +68,8 @@ def _for_baseline(story: Story) -> list[Tolerance]:
 def baseline_measures(story: Story, facts: Facts, baseline: Window | None) -> list[Measure]:
     if baseline is None:
         return []
-    scope = scope_of(facts, _settled(baseline), settled=False)
-    return [measure_for(each, scope) for each in _for_baseline(story)]
+    by_load, by_probes = (scope_of(facts, window, settled=False) for window in (_settled(baseline), baseline))
+    return [measure_for(each, by_probes if each.measure == "probe" else by_load) for each in _for_baseline(story)]
 
 
 def baseline_words(story: Story, facts: Facts, baseline: Window | None, measures: list[Measure]) -> str:

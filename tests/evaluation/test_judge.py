@@ -119,6 +119,12 @@ def test_a_service_that_hangs_in_the_baseline_is_ill(kit, sim):
     assert "nothing came back" in baseline_problem(kit.story(), lambda: iter(early))
 
 
+def test_a_probe_read_in_the_last_moment_of_the_baseline_was_read(kit, healthy):
+    story = kit.story({"id": "page", "measure": "probe", "probe": "page"})
+    healthy.tell(kit.strike - 0.01, kit.sample(probe="page", ok=True))
+    assert baseline_problem(story, healthy.events) == ""
+
+
 def test_a_baseline_of_a_few_requests_proves_nothing(kit, sim):
     sim.load(rate=3)
     assert "only 15 requests" in baseline_problem(kit.story(), sim.events)
