@@ -129,7 +129,8 @@ def _put_back(data: ReportData) -> tuple[str, bool, tuple[str, ...]]:
     if left or not data.verdict.clean:
         told = data.end.left_overs if data.end else []
         what = words.listing(told or [f"{change.step} ({change.trouble})" for change in left], most=4)
-        return f"Not everything is put back{f': {what}' if what else ''}.", False, recover
+        by_hand = tuple(data.end.commands) if data.end else ()
+        return f"Not everything is put back{f': {what}' if what else ''}.", False, by_hand or recover
     if not data.changes:
         return "Nothing was changed, so there was nothing to put back.", True, ()
     return "Everything that was changed has been put back, and read back to prove it.", True, ()
