@@ -63,15 +63,17 @@ def reach(wanted: Wanted) -> "Place":
 
 
 def bring_images(name: str, cluster: "Cluster", tell: Tell) -> str:
-    """Build the shop's image and load what the nodes lack; returns the shop's image."""
+    """Build our images (the shop, the load's workers) and load what the nodes lack; returns the shop's image."""
     import chaos
     from chaos.clients import images
     from chaos.engine.planning import IMAGES
 
-    files = images.shop_files(Path(chaos.__file__).parent)
-    shop = images.tag_of("gameday-shop", files)
+    package = Path(chaos.__file__).parent
+    files, load_files = images.shop_files(package), images.load_files(package)
+    shop, locust = images.tag_of("gameday-shop", files), images.tag_of("gameday-load", load_files)
     images.build(shop, files, tell=tell)
-    ours = [shop, *(image for image in IMAGES.values() if images.there(image))]  # others the nodes pull themselves
+    images.build(locust, load_files, tell=tell)
+    ours = [shop, locust, *(image for image in IMAGES.values() if images.there(image))]  # others the nodes pull themselves
     load(name, cluster, ours, tell)
     return shop
 

@@ -1,17 +1,23 @@
 """The load of a run: one Locust child, whose records go straight into the journal."""
 
 from pathlib import Path
+from typing import Any
 
 from chaos.engine.recorder import Recorder
+from chaos.errors import BadInput
 from chaos.ledger import Ledger
 from chaos.load.locust import LoadProcess
-from chaos.load.spec import LoadSpec
+from chaos.load.spec import LoadSpec, Remote, setting_of, users_of
 from chaos.model.base import Record
 from chaos.scenario import Load, Surge
 from chaos.story import Story
 
 _SPARE = 120.0
 """Seconds that the child may live beyond the phases (undo, verify) before it ends itself: load is a fault too."""
+
+
+_FAR = 8.0
+"""Seconds that the end may take longer where the load is made on the cluster."""
 
 
 _BEGIN_WITHIN = 20.0
@@ -26,24 +32,20 @@ class Generator:
         self._process = process
 
     @classmethod
-    def start(  # noqa: PLR0913 - all of them keyword-only, from one caller
-        cls, story: Story, *, host: str, seconds: float, folder: Path, recorder: Recorder, ledger: Ledger | None, seed: int
+    def start(
+        cls, story: Story, spec: LoadSpec | None, *, folder: Path, recorder: Recorder, ledger: Ledger | None
     ) -> "Generator":
-        if story.load is None or story.locustfile is None:
+        if spec is None:
             return cls(None, None)
 
         def on_record(record: Record) -> None:
             recorder.tell(record, source="load")
 
-        process = LoadProcess.start(
-            spec_of(story.load, locustfile=story.locustfile, host=host, seconds=seconds, seed=seed),
-            folder=folder,
-            on_record=on_record,
-        )
+        process = LoadProcess.start(spec, folder=folder, on_record=on_record)
         try:
             if ledger:
                 ledger.load(process.pid, process.start_time)
-            process.wait_started(_BEGIN_WITHIN)
+            process.wait_started(_BEGIN_WITHIN if spec.remote is None else 2 * _BEGIN_WITHIN)
         except BaseException:
             process.stop(1.0)
             raise
@@ -74,21 +76,53 @@ class Generator:
         """End the load; requests that are still open become failures. Safe to call again."""
         if self._process is not None:
             timeout = self._load.request_timeout if self._load else 5.0
-            self._process.stop(timeout + 3.0)
+            self._process.stop(timeout + (3.0 if self._process.spec.remote is None else _FAR))
 
 
-def spec_of(load: Load, *, locustfile: Path, host: str, seconds: float, seed: int) -> LoadSpec:
+def spec_of(story: Story, *, host: str, seconds: float, seed: int, remote: Remote | None = None) -> LoadSpec | None:
+    """What load to make in all, where the story has one; `seconds` are those of its phases."""
+    load = story.load
+    if load is None or story.locustfile is None:
+        return None
     degraded = load.degraded_when
     return LoadSpec(
-        locustfile=locustfile,
+        remote=remote,
+        locustfile=story.locustfile,
         host=host,
         rate=load.rate,
         users=load.users,
         spawn_rate=load.spawn_rate,
-        processes=load.processes,
+        processes=load.workers or load.processes,
         request_timeout=load.request_timeout,
         degraded_header=degraded.header if degraded else None,
         degraded_json=degraded.json_field if degraded else None,
         limit=seconds + _SPARE,
         seed=seed,
     )
+
+
+def on_the_cluster(story: Story, *, seconds: float, seed: int, image: str) -> dict[str, Any]:
+    """What the fitting `load-workers` needs to know: the same load, entering by the Service's name inside the cluster."""
+    assert story.load is not None
+    assert story.locustfile is not None
+    assert story.load.workers is not None
+    target = story.load.target
+    if target is None:
+        raise BadInput("load.workers needs load.target: inside the cluster, customers enter by a Service")
+    spec = spec_of(story, host=f"http://{target.service}:{target.port}", seconds=seconds, seed=seed)
+    assert spec is not None
+    beside = {Path(name).name: content.decode() for name, content in story.files.items() if name.endswith(".py")}
+    posting = {
+        "locustfile": story.locustfile.name,
+        "host": spec.host,
+        "users": users_of(spec),
+        "spawn_rate": spec.spawn_rate,
+    }
+    return {
+        "image": image,
+        "workers": story.load.workers,
+        "setting": setting_of(spec).dumps(),
+        "posting": posting,
+        "files": beside,
+        "limit": spec.limit,
+    }

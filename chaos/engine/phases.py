@@ -5,16 +5,17 @@ from contextlib import ExitStack
 from chaos.engine.arming import arm
 from chaos.engine.bypassing import bypassed
 from chaos.engine.change import Change
-from chaos.engine.loading import Generator
+from chaos.engine.loading import Generator, spec_of
 from chaos.engine.observing import observer_rhythm
 from chaos.engine.recorder import Recorder
 from chaos.engine.steps import Stage, play
 from chaos.engine.tallying import tally
-from chaos.engine.timeline import length
 from chaos.engine.under_way import Run
 from chaos.engine.watching import probe_rhythm
 from chaos.engine.witnessing import Eyes
+from chaos.injectors import load_workers
 from chaos.ledger import Ledger
+from chaos.load.spec import Remote
 from chaos.model.events import LoadNote
 from chaos.probes.witness import Witness
 
@@ -103,16 +104,28 @@ def _watch(run: Run, generator: Generator, recorder: Recorder) -> None:
 
 
 def _start_load(run: Run, recorder: Recorder, ledger: Ledger | None) -> Generator:
-    load = run.story.load
-    phases = (load.warm_up if load else 0.0) + run.story.baseline + length(run.prepared.timeline) + run.story.recovery
-    return Generator.start(
+    spec = spec_of(
         run.story,
         host=run.prepared.base_url,
-        seconds=phases,
-        folder=run.folder,
-        recorder=recorder,
-        ledger=ledger,
+        seconds=sum(run.prepared.plan.phases.values()),
         seed=run.info.seed,
+        remote=_where_locust_runs(run),
+    )
+    return Generator.start(run.story, spec, folder=run.folder, recorder=recorder, ledger=ledger)
+
+
+def _where_locust_runs(run: Run) -> Remote | None:
+    """On the cluster where the story asks for workers there; else on this machine."""
+    workers = next((each.state for each in run.prepared.fittings if each.kind == "load-workers"), None)
+    if run.place.world is None or not isinstance(workers, load_workers.State):
+        return None
+    pod = load_workers.master_pod(workers, run.place.world.cluster)
+    return Remote(
+        kubeconfig=run.place.kubeconfig,
+        context=run.place.context,
+        namespace=workers.namespace,
+        pod=pod,
+        token=workers.token,
     )
 
 

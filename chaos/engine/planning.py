@@ -3,11 +3,16 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import chaos
+
+from chaos.clients.images import load_image
 from chaos.clients.world import World
 from chaos.engine import guarding, rights
 from chaos.engine.claims import claims_of, clashes
+from chaos.engine.loading import on_the_cluster
 from chaos.engine.place import Place
 from chaos.engine.prepared import Prepared
 from chaos.engine.timeline import Scheduled, length, schedule
@@ -57,12 +62,14 @@ def prepare(story: Story, place: Place, *, run: str, seed: int, settings: Settin
     fittings: list[Prepared] = []
     base_url = place.base_url(story)
     fault_steps = [each.step for each in timeline if isinstance(each.step, FaultStep)]
-    if fault_steps or story.observe:
+    far = story.load is not None and story.load.workers is not None
+    if fault_steps or story.observe or far:
         world = _struck_world(story, place)
         aims = _Aims(story, world, run, seed, settings.images)
         faults = _prepare_faults(fault_steps, aims)
         _refuse_clashes(timeline, faults)
-        fittings = _prepare_fittings(story, faults, aims, settings.ttl)
+        fittings = [_load_workers(story, place, aims, timeline)] if far else []
+        fittings += _prepare_fittings(story, faults, aims, settings.ttl)
     plan = _plan_of(story, place, seed, timeline, [*faults.values(), *fittings])
     if place.world is not None:
         plan = plan.model_copy(update={"permissions": _rights_of_run(story, fittings, striking=bool(faults or fittings))})
@@ -157,6 +164,24 @@ def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims,
     return found
 
 
+def _load_workers(story: Story, place: Place, aims: _Aims, timeline: list[Scheduled]) -> Prepared:
+    """Locust on the cluster; the sandbox is this very machine."""
+    if place.environment.kind == "sandbox":
+        raise BadInput("load.workers makes load on a cluster, and the sandbox is this machine: use load.processes there")
+    image = aims.images.get("load") or load_image(Path(chaos.__file__).parent)
+    wanted = on_the_cluster(story, seconds=sum(_phases(story, timeline).values()), seed=aims.seed, image=image)
+    return _fitting("load", "load-workers", aims, wanted)
+
+
+def _phases(story: Story, timeline: list[Scheduled]) -> dict[str, float]:
+    return {
+        "warm-up": story.load.warm_up if story.load else 0.0,
+        "baseline": story.baseline,
+        "fault": length(timeline),
+        "recovery": story.recovery,
+    }
+
+
 def _fitting(step: str, kind: str, aims: _Aims, wanted: dict[str, Any]) -> Prepared:
     module = FITTINGS[kind]
     return Prepared(
@@ -168,12 +193,6 @@ def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], c
     load = story.load
     faults = {each.step: each for each in changes if not each.fitting}
     guard = next((each for each in changes if each.kind == "guard"), None)
-    phases = {
-        "warm-up": load.warm_up if load else 0.0,
-        "baseline": story.baseline,
-        "fault": length(timeline),
-        "recovery": story.recovery,
-    }
     return Plan(
         scenario=story.id,
         title=story.title,
@@ -195,7 +214,7 @@ def _plan_of(story: Story, place: Place, seed: int, timeline: list[Scheduled], c
         ],
         faults=[_planned(each, faults[each.step.id], guard) for each in timeline if each.step.id in faults],
         caps=_caps(story),
-        phases=phases,
+        phases=_phases(story, timeline),
         load=load.as_json() if load else {},
         notes=guarding.notes(changes, guard),
     )

@@ -30,6 +30,7 @@ FITTINGS = Table(
     {
         "guard": "guard",
         "idle-proxy": "idle_proxy",
+        "load-workers": "load_workers",
         "witness": "witness",
     }
 )

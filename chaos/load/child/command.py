@@ -14,9 +14,9 @@ def locust(locustfile: Path, host: str, *, users: int, spawn_rate: float, limit:
     return [*command, "-u", str(users), "-r", f"{spawn_rate:g}", "-t", f"{max(1, round(limit))}s"]
 
 
-def as_master(workers: int) -> list[str]:
+def as_master(workers: int, address: str) -> list[str]:
     """Begins when all workers have come."""
-    return ["--master", "--expect-workers", str(workers), "--expect-workers-max-wait", "60"]
+    return ["--master", "--master-bind-host", address, "--expect-workers", str(workers), "--expect-workers-max-wait", "60"]
 
 
 def as_worker(master: str) -> list[str]:

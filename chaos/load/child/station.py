@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,9 +52,7 @@ class Posting:
     host: str
     users: int
     spawn_rate: float
-    address: str = ""  # what to listen on
-    master_port: int = MASTER_PORT
-    port: int = PORT
+    address: str = ""  # the pod's own
 
 
 class Station:
@@ -76,7 +75,8 @@ class Station:
                 return
             stream, child_end = os.pipe()
             setting = replace(self.setting, stream=child_end, folder=str(self.folder))
-            environment = {**os.environ, "HOME": str(self.folder), VARIABLE: setting.dumps()}
+            source = str(Path(__file__).resolve().parents[3])  # Locust runs in the locustfile's folder
+            environment = {**os.environ, "HOME": str(self.folder), "PYTHONPATH": source, VARIABLE: setting.dumps()}
             with (self.folder / "load.log").open("ab") as log:
                 self.process = subprocess.Popen(  # noqa: S603
                     self._command(),
@@ -96,8 +96,9 @@ class Station:
         command = locust(
             Path(told.locustfile), told.host, users=told.users, spawn_rate=told.spawn_rate, limit=self.setting.limit
         )
-        port = ["--master-bind-port" if told.role == "master" else "--master-port", str(told.master_port)]
-        return command + (as_master(told.workers) if told.role == "master" else as_worker(told.master)) + port
+        if told.role == "worker":
+            return command + as_worker(told.master)
+        return command + as_master(told.workers, told.address or "*")
 
     def _listen(self, stream: int, process: subprocess.Popen[bytes]) -> None:
         with os.fdopen(stream, "rb") as told:
@@ -178,7 +179,11 @@ class Visitor(BaseHTTPRequestHandler):
         station = self.server.station
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token, _, rest = self.path.lstrip("/").partition("/")
-        acts = {"begin": station.begin, "order": lambda: station.order(body), "stop": lambda: station.stop(body)}
+        acts: dict[str, Callable[[], None]] = {
+            "begin": station.begin,
+            "order": lambda: station.order(body),
+            "stop": lambda: station.stop(body),
+        }
         if token != station.posting.token or rest not in acts:
             self._answer(404, b"")
             return
@@ -202,7 +207,8 @@ class Desk(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, station: Station) -> None:
-        super().__init__((station.posting.address, station.posting.port), Visitor)
+        self.address_family = socket.AF_INET6 if ":" in station.posting.address else socket.AF_INET
+        super().__init__((station.posting.address, PORT), Visitor)
         self.station = station
 
 
@@ -213,7 +219,7 @@ def look_after(station: Station) -> int:
     while True:
         time.sleep(_EVERY if station.process is None else 4 * _EVERY)
         if worker:
-            here = _answers(station.posting.master, station.posting.master_port)
+            here = _answers(station.posting.master, MASTER_PORT)
             if here:
                 station.begin()
             missed = 0 if here else missed + 1
@@ -235,7 +241,8 @@ def _answers(host: str, port: int) -> bool:
 
 def main() -> None:
     """`python -m chaos.load.child.station`: what a load pod runs."""
-    station = Station(Posting(**json.loads(os.environ[ORDERS])), Setting.from_environment(), Path(os.environ["HOME"]))
+    posting = Posting(**json.loads(os.environ[ORDERS]), address=os.environ.get("POD_IP", ""))
+    station = Station(posting, Setting.from_environment(), Path(os.environ["HOME"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     desk = Desk(station)
     threading.Thread(target=desk.serve_forever, daemon=True).start()
