@@ -66,14 +66,14 @@ def bring_images(name: str, cluster: "Cluster", tell: Tell) -> str:
     """Build our images (the shop, the load's workers) and load what the nodes lack; returns the shop's image."""
     import chaos
     from chaos.clients import images
-    from chaos.engine.planning import IMAGES
+    from chaos.engine.planning import images as of_helpers
 
     package = Path(chaos.__file__).parent
     files, load_files = images.shop_files(package), images.load_files(package)
     shop, locust = images.tag_of("gameday-shop", files), images.tag_of("gameday-load", load_files)
     images.build(shop, files, tell=tell)
     images.build(locust, load_files, tell=tell)
-    ours = [shop, locust, *(image for image in IMAGES.values() if images.there(image))]  # others the nodes pull themselves
+    ours = [shop, locust, *(image for image in of_helpers().values() if images.there(image))]  # others the nodes pull themselves
     load(name, cluster, ours, tell)
     return shop
 

@@ -1,5 +1,6 @@
 """From a story to a plan: targets frozen by UID, caps kept, rights asked for. Reads only; sends no mutating request."""
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ from chaos.story import Story
 IMAGES = {"toxiproxy": "ghcr.io/shopify/toxiproxy:2.12.0", "python": "python:3.13-slim"}
 
 
+def images() -> dict[str, str]:
+    """What our helper pods run: public images, unless GAMEDAY_TOXIPROXY_IMAGE or GAMEDAY_PYTHON_IMAGE names another one."""
+    return {what: os.environ.get(f"GAMEDAY_{what.upper()}_IMAGE", image) for what, image in IMAGES.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepare:
     """All that planning found out."""
@@ -47,7 +53,7 @@ class Settings:
     """How to run, as far as planning needs to know."""
 
     mode: str = "ci"
-    images: Mapping[str, str] = field(default_factory=lambda: IMAGES)
+    images: Mapping[str, str] = field(default_factory=images)
     ttl: float = guarding.TTL
     """Seconds without a sign of life after which the guard puts everything back; 0 = without a guard."""
 
