@@ -53,6 +53,7 @@ class ConsumedSpec(FaultSpec):
 class ConsumedState(DataState):
     """What shows that it is felt."""
 
+    service: str = ""
     watched: list[dict[str, Any]] = []  # selector and known UIDs of the pods that must start
     route: Route | None = None
     within: float
@@ -79,7 +80,14 @@ def prepare(spec: ConsumedSpec, kind: Kind, name: str, aim: Aim) -> dict[str, An
     if route is None and not watched:
         watched = [_watched(cluster, users, what)]
     within = _AFTER_A_START if spec.restart else _AFTER_A_SYNC
-    return {**fields, "route": route, "watched": watched, "within": within, "notes": _notes(users, spec)}
+    return {
+        **fields,
+        "service": spec.service or "",
+        "route": route,
+        "watched": watched,
+        "within": within,
+        "notes": _notes(users, spec),
+    }
 
 
 def _left(spec: ConsumedSpec, aim: Aim) -> dict[str, str | None]:

@@ -43,6 +43,7 @@ class ExpiredCertificate(FaultSpec):
 class State(DataState):
     """The route over which the certificate is shown."""
 
+    service: str
     route: Route
     within: float
     notes: list[str] = []
@@ -62,7 +63,8 @@ def prepare(spec: ExpiredCertificate, aim: Aim) -> State:
         raise BadInput(f"no deployment serves with secret {spec.secret}: there is nothing to restart")
     fields = stored_data.fields(found, "Secret", pair, restarts, aim)
     within = _AFTER_A_START if spec.restart else _AFTER_A_SYNC
-    return State(**fields, route=_route(cluster, spec, servers, aim), within=within, notes=_notes(servers))
+    route = _route(cluster, spec, servers, aim)
+    return State(**fields, service=route.name, route=route, within=within, notes=_notes(servers))
 
 
 def _expired(found: Obj, name: str, now: datetime) -> dict[str, str | None]:

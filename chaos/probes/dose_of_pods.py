@@ -82,5 +82,6 @@ def pod_refused(expected: Expectation, cluster: Cluster) -> Proof:
     try:
         cluster.create(pod, dry=True)
     except Forbidden as error:
-        return Proof(expected.name in str(error), f"a pod is declined: {error}")
+        why = str(error).partition("forbidden: ")[2] or str(error)
+        return Proof(expected.name in why, f"a pod is declined: {why}")
     return Proof(False, "a pod would be admitted")

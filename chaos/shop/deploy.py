@@ -151,7 +151,7 @@ def _container(workload: _Workload, image: str, weak: frozenset[str]) -> Obj:
         "env": _environment(workload),
         "ports": [{"name": "https" if workload.name == _VENDOR else "http", "containerPort": workload.port}],
         "livenessProbe": {**_probe(workload, "/healthz"), "periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 2},
-        "resources": {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"memory": "128Mi"}},
+        "resources": {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

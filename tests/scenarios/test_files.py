@@ -63,6 +63,8 @@ def test_it_strikes_what_is_deployed(path):
             assert ("Service", service) in deployed
         if deployment := getattr(fault, "deployment", None):
             assert ("Deployment", deployment) in deployed
+        for kind, named in (("ConfigMap", "config_map"), ("Secret", "secret")):
+            assert (kind, getattr(fault, named, None)) in {*deployed, (kind, None)}
         if selector := getattr(fault, "selector", None):
             assert any(selector.items() <= each.items() for each in labels)
 
