@@ -50,8 +50,6 @@ def execute(run: Run, *, on_event: Callable[[Event], None]) -> RunEnd:
         except Exception as error:  # everything is undone by now; told in the last event, then raised again
             trouble = error
         end = _ending(run, changes, trouble)
-        if run.stop.why:
-            recorder.tell(run.stop.why)
         recorder.tell(end)
     if trouble and end.clean:
         raise trouble

@@ -3,7 +3,7 @@
 from chaos.render import facts, words
 from chaos.render.happenings import Change, DoseShown, StepShown
 from chaos.render.report_data import ReportData
-from chaos.render.stage import LEFT, Stage
+from chaos.render.stage import LEFT, RIGHT, WIDTH, Stage
 from chaos.render.svg import number
 
 _BAND = 20.0
@@ -44,9 +44,9 @@ def strike_lanes(stage: Stage, data: ReportData) -> None:
     if data.stopped_at is not None:
         stage.strikes.append(data.stopped_at)
         stage.y += 18
-        stage.drawing.add(
-            "text", "stopped here", class_="lane-name", x=stage.x(data.stopped_at), y=stage.y, text_anchor="middle"
-        )
+        place = stage.x(data.stopped_at)
+        anchor = "end" if place > WIDTH - RIGHT - 40 else "middle"  # the words must not run out of the picture
+        stage.drawing.add("text", "stopped here", class_="lane-name", x=place, y=stage.y, text_anchor=anchor)
 
 
 def _strike(stage: Stage, data: ReportData, change: Change) -> None:
