@@ -10,6 +10,7 @@ INJECTORS = Table(
         "bad-image": "bad_image",
         "config-map": "config_map",
         "cpu-squeeze": "cpu_squeeze",
+        "dns-failure": "dns_failure",
         "eviction": "eviction",
         "expired-certificate": "expired_certificate",
         "latency": "latency",

@@ -35,6 +35,8 @@ class WitnessSpec(FaultSpec):
 
     kind: Literal["witness"] = "witness"
     routes: Annotated[list[Route], Field(max_length=32)] = []
+    avoid: list[str] = []
+    """Nodes that it must not run on, since they are to be struck."""
     life: Duration = Exact(7200.0)
     """It ends by itself after this long, whatever becomes of us."""
 
@@ -45,6 +47,7 @@ class State(FaultState):
     pod: str
     image: str
     routes: list[Route]
+    avoid: list[str] = []
     life: int
 
 
@@ -60,6 +63,7 @@ def prepare(spec: WitnessSpec, aim: Aim) -> State:
         pod=f"gameday-witness-{digest}",
         image=aim.images["python"],
         routes=spec.routes,
+        avoid=spec.avoid,
         life=int(spec.life),
     )
 
@@ -126,7 +130,7 @@ def _ours(state: State, cluster: Cluster) -> list[tuple[str, Obj]]:
 def _resolved(state: State, cluster: Cluster) -> State:
     """Routes whose host is a Service of the namespace lead to its address, which works with and without DNS.
 
-    What a route only looks up stays a name; there, the nameserver may be a Service.
+    What a route only looks up stays a name; there, the nameserver may be a Service or a pod.
     """
     return state.model_copy(update={"routes": [_addressed(route, state.namespace, cluster) for route in state.routes]})
 
@@ -138,8 +142,15 @@ def _addressed(route: Route, namespace: str, cluster: Cluster) -> Route:
     try:
         address = cluster.get("Service", name, namespace)["spec"].get("clusterIP")
     except NotFound:
-        return route
+        address = _pod_address(name, namespace, cluster) if which == "server" else None
     return route.model_copy(update={which: address}) if address and address != "None" else route
+
+
+def _pod_address(name: str, namespace: str, cluster: Cluster) -> str | None:
+    try:
+        return str(cluster.get("Pod", name, namespace)["status"].get("podIP") or "")
+    except NotFound:
+        return None
 
 
 def _make(cluster: Cluster, obj: Obj, state: State) -> None:
@@ -196,10 +207,18 @@ def _pod(state: State) -> Obj:
                 "runAsGroup": _NOBODY,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
+            **({"affinity": _elsewhere(state.avoid)} if state.avoid else {}),
             "containers": [_container(state)],
             "volumes": [{"name": "program", "configMap": {"name": state.pod}}],
         },
     }
+
+
+def _elsewhere(nodes: list[str]) -> Obj:
+    """A label that nodes give themselves; its value is the node's name wherever nobody has changed it."""
+    not_there = {"key": "kubernetes.io/hostname", "operator": "NotIn", "values": nodes}
+    terms = [{"matchExpressions": [not_there]}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
 def _container(state: State) -> Obj:

@@ -57,6 +57,7 @@ class Expectation(Record):
         "object",
     ]
     route: Route | None = None
+    route_ends: bool = False  # the route is of our own making and goes with the fault: afterwards it tells nothing
     connections: list[Literal["held", "new"]] = ["held", "new"]
     share: float = 0.8  # at least this share of the readings must show it
     by: float = 0.0

@@ -28,7 +28,7 @@ def routes_of(doses: Iterable[Dose]) -> list[Route]:
         wanted = [(each.route, each.by) for each in dose.expect if each.route]
         for route, by in [*wanted, *((route, 0.0) for route in dose.control)]:
             known = found.get(route.name, route)
-            patience = max(known.timeout, route.timeout, min(_LONGEST_WAIT, 2 * by + 0.5))
+            patience = max(known.timeout, route.timeout, min(_LONGEST_WAIT, 2 * by + 0.5) if by else 0.0)
             found[route.name] = known.model_copy(update={"timeout": patience})
     return list(found.values())
 
@@ -105,7 +105,7 @@ def cleared(  # noqa: PLR0913 - all by name
     Pods that are gone stay gone; whether their workload is whole again is reported by `verify`.
     """
     look = Look(clock.now(), before)
-    asked = [each for each in dose.expect if each.what not in _LASTING]
+    asked = [each for each in dose.expect if each.what not in _LASTING and not each.route_ends]
     proofs: list[Proof] = []
 
     def all_back() -> bool:

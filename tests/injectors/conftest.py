@@ -1,7 +1,9 @@
-"""What tests of faults share: the world, an aim, and a small workload."""
+"""What tests of faults share: the world, an aim, a small workload, and a nameserver on loopback."""
 
 import itertools
 import random
+import socket
+import threading
 
 import pytest
 
@@ -64,3 +66,42 @@ def deploy(cluster, namespace):
 
 def pods(cluster, namespace, app="web"):
     return cluster.find("Pod", namespace, labels={"app": app})
+
+
+class Nameserver(threading.Thread):
+    """Answers every question over UDP as its `mode` says; keeps the names it was asked for."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.mode, self.asked = "fine", []
+
+    def run(self):
+        while True:
+            data, caller = self.sock.recvfrom(512)
+            if not data:
+                return
+            name, question = data[12:-4], data[12:]
+            self.asked.append(name)
+            if self.mode == "silent":
+                continue
+            code = {"fine": 0, "empty": 0, "nxdomain": 3, "servfail": 2}[self.mode]
+            record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x1e\x00\x04\x0a\x60\x00\x07" if self.mode == "fine" else b""
+            header = data[:2] + (0x8180 | code).to_bytes(2, "big") + b"\0\1" + (b"\0\1" if record else b"\0\0") + b"\0\0\0\0"
+            self.sock.sendto(header + question + record, caller)
+
+    def end(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knock:
+            knock.sendto(b"", ("127.0.0.1", self.port))
+        self.join(2)
+        self.sock.close()
+
+
+@pytest.fixture
+def nameserver():
+    server = Nameserver()
+    server.start()
+    yield server
+    server.end()
