@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NAME = click.option("--name", default="gameday", show_default=True, metavar="NAME", help="The kind cluster.")
+_ON = click.option("--on", default="", metavar="CONTEXT", help="A cluster that is not kind, by its kubeconfig context.")
 _KUBECONFIG = click.option(
     "--kubeconfig", type=click.Path(dir_okay=False, path_type=Path), help="Default: as kubectl finds it."
 )
@@ -27,6 +28,7 @@ def command() -> None:
       gameday cluster up                       one control plane, three workers in three zones, the shop
       gameday cluster up --weak no-timeout     the shop with a weakness, for a scenario to find
       gameday cluster up --name mine           on a kind cluster that is there already
+      gameday cluster up --on staging --shop-image registry.example/shop:1
       gameday run payments-dark-on-the-busiest-day --on kind-gameday
     """
 
@@ -92,10 +94,14 @@ def up(  # noqa: PLR0917 - one an option
 
 def _elsewhere(context: str, shop_image: str, kubeconfig: Path | None) -> "Any":
     """A cluster that we neither make nor can load images onto: it must be trusted, like one that is to be struck."""
-    from chaos import trust
-
     if not shop_image:
         raise BadInput("--on needs --shop-image: we can load images onto kind nodes only, others must pull them")
+    return _trusted(context, kubeconfig)
+
+
+def _trusted(context: str, kubeconfig: Path | None) -> "Any":
+    from chaos import trust
+
     place = connect(context, "", kubeconfig)
     trust.require(place.environment)
     return place
@@ -116,13 +122,17 @@ def _say_entrance(context: str, node_port: int) -> None:
 
 @command.command()
 @_NAME
+@_ON
 @_KUBECONFIG
-def down(name: str, kubeconfig: Path | None) -> None:
+def down(name: str, on: str, kubeconfig: Path | None) -> None:
     """Delete the cluster if `up` made it; from a cluster of somebody else only the shop is taken away."""
     from chaos import trust
     from chaos.cli import kind_shop
     from chaos.clients.kind import Kind
 
+    if on:
+        _take_shop_away(_trusted(on, kubeconfig))
+        return
     wanted = kind_shop.Wanted(name=name, kubeconfig=kubeconfig)
     if name not in Kind().clusters():
         trust.remove(wanted.context)
@@ -132,32 +142,36 @@ def down(name: str, kubeconfig: Path | None) -> None:
         trust.remove(wanted.context)
         click.echo(f"kind cluster {name} is deleted")
     else:
-        world = kind_shop.reach(wanted).world
-        assert world is not None
-        gone = kind_shop.remove_shop(world.cluster)
-        click.echo("the shop is deleted" if gone else "there was no shop")
+        _take_shop_away(kind_shop.reach(wanted))
         click.echo(
             f"kind cluster {name} stays, since it was not made by `gameday cluster up`: kind delete cluster --name {name}"
         )
 
 
+def _take_shop_away(place: "Any") -> None:
+    from chaos.cli import kind_shop
+
+    click.echo("the shop is deleted" if kind_shop.remove_shop(place.world.cluster) else "there was no shop")
+
+
 @command.command()
 @_NAME
+@_ON
 @_KUBECONFIG
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def status(name: str, kubeconfig: Path | None, as_json: bool) -> int:
+def status(name: str, on: str, kubeconfig: Path | None, as_json: bool) -> int:
     """Tell whether it runs, and what is on it. Exit code 5 when it does not run."""
     from chaos import trust
     from chaos.cli import kind_shop
     from chaos.clients.kind import Kind
 
-    if name not in Kind().clusters():
+    if not on and name not in Kind().clusters():
         if as_json:
             print_json({"up": False})
         else:
             click.echo(f"there is no kind cluster {name}; make one: gameday cluster up")
         return NotReady.exit_code
-    place = kind_shop.reach(kind_shop.Wanted(name=name, kubeconfig=kubeconfig))
+    place = connect(on, "", kubeconfig) if on else kind_shop.reach(kind_shop.Wanted(name=name, kubeconfig=kubeconfig))
     assert place.world is not None
     trusted, seen = trust.is_trusted(place.environment), kind_shop.describe(place.world.cluster)
     if as_json:

@@ -73,8 +73,8 @@ def bring_images(name: str, cluster: "Cluster", tell: Tell) -> str:
     shop, locust = images.tag_of("gameday-shop", files), images.tag_of("gameday-load", load_files)
     images.build(shop, files, tell=tell)
     images.build(locust, load_files, tell=tell)
-    ours = [shop, locust, *(image for image in of_helpers().values() if images.there(image))]  # others the nodes pull themselves
-    load(name, cluster, ours, tell)
+    here = [image for image in of_helpers().values() if images.there(image)]  # others the nodes pull themselves
+    load(name, cluster, [shop, locust, *here], tell)
     return shop
 
 

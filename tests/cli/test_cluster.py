@@ -112,6 +112,23 @@ def test_a_namespace_of_somebody_else_is_left_alone(parts):
     assert cluster.deleted == []
 
 
+def test_a_cluster_that_is_not_kind_is_asked_by_its_context(gameday, kubeconfig):
+    seen = json.loads(gameday("cluster", "status", "--on", "sandbox", "--kubeconfig", kubeconfig, "--json").out)
+    assert (seen["up"], seen["trusted"], bool(seen["nodes"])) == (True, True, True)
+
+
+def test_the_shop_comes_to_a_context_and_is_taken_away_again(gameday, kubeconfig, cluster):
+    place = ("--on", "sandbox", "--kubeconfig", kubeconfig)
+    up = gameday("cluster", "up", *place, "--shop-image", "gameday-shop:1")
+    assert up.code == 0, up.err
+    assert "waiting for" in up.err
+    shop = json.loads(gameday("cluster", "status", *place, "--json").out)["shop"]
+    assert shop
+    assert all(each["ready"] == each["wanted"] for each in shop)
+    down = gameday("cluster", "down", *place)
+    assert (down.code, down.out) == (0, "the shop is deleted\n")
+
+
 # -- trust -----------------------------------------------------------------------------------------------------------
 
 
