@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from chaos.errors import NotReady
 from chaos.model.base import Record
 from chaos.model.run import Environment
 
+_BEGINNING = re.compile(rb"[0-9a-f]{16} (\{|$)|[0-9a-f]{1,16}$")
 Edge = Literal["intent", "armed", "applied", "undone", "verified"]
 
 
@@ -163,27 +165,41 @@ def read(path: Path) -> Contents | None:
             entry = Entry.model_validate(value)
             known = entries.get(entry.id)
             entries[entry.id] = known.model_copy(update={"edge": entry.edge}) if known else entry
-    if header is None:
+    if header is None and not corrupt:
         return None
+    header = header or LedgerHeader(
+        run=path.stem, scenario="", environment=Environment(kind="none", name="unknown"), started=""
+    )  # unreadable: it may be of any cluster
     return Contents(
         path=path, header=header, entries=list(entries.values()), load=load, corrupt=corrupt, running=is_running(path)
     )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    """(line number, body, or None where the checksum does not match); a torn last line is left out."""
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        checksum, _, body = line.rstrip(b"\n").partition(b" ")
-        good = checksum == _checksum(body)
-        if not line.endswith(b"\n"):
-            return
-        yield number, body if good else None
+    """(line number, body, or None where it does not match its checksum); a torn last line is left out."""
+    *lines, last = path.read_bytes().split(b"\n")
+    if last and not _is_torn(last):
+        lines.append(last)  # whole but for its newline, which then is what rotted
+    for number, line in enumerate(lines, start=1):
+        checksum, _, body = line.partition(b" ")
+        yield number, body if checksum == _checksum(body) else None
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether its end was never written: it begins as a line does, and its JSON does not end."""
+    if not _BEGINNING.match(line):
+        return False
+    try:
+        json.JSONDecoder().raw_decode(line.partition(b" ")[2].decode(errors="ignore"))
+    except ValueError:
+        return True
+    return False
 
 
 def all_open(state: Path | None = None) -> list[Contents]:
-    """Every ledger with something left to undo, or that cannot be trusted; the newest run first."""
+    """Every ledger that is there, the newest run first: a run removes its own when all is clean and nothing of it stays."""
     found = [read(path) for path in sorted(ledger_folder(state).glob("*.ledger"), reverse=True)]
-    return [contents for contents in found if contents and (contents.open or contents.corrupt or contents.load)]
+    return [contents for contents in found if contents]
 
 
 def is_running(path: Path) -> bool:

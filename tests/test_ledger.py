@@ -46,24 +46,36 @@ def test_a_ledger_is_torn_at_every_byte_without_inventing_an_entry(path):
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
         contents = read(path)
-        complete = sum(end <= cut for end in ends)
+        complete = sum(end - 1 <= cut for end in ends)  # a line that lacks nothing but its newline is whole
         assert (contents is None) == (complete == 0)
         if contents:
             assert not contents.corrupt
             assert len(contents.entries) == complete - 1
 
 
-def test_a_flipped_bit_makes_the_ledger_corrupt(path):
+def test_a_flipped_bit_anywhere_makes_the_ledger_corrupt_and_never_hides_it(path):
     ledger = Ledger(path, HEADER)
     ledger.intend(entry("a"))
-    ledger.intend(entry("b"))
     ledger.close(clean=False)
-    whole = bytearray(path.read_bytes())
-    middle = whole.index(b'"a"')
-    whole[middle + 1] ^= 1
-    path.write_bytes(bytes(whole))
-    assert read(path).corrupt
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for bit in range(8):
+            rotten = bytearray(whole)
+            rotten[place] ^= 1 << bit
+            path.write_bytes(rotten)
+            contents = read(path)
+            assert contents, (place, bit)
+            assert contents.corrupt, (place, bit)
     assert all_open(path.parents[1])[0].corrupt
+
+
+@pytest.mark.parametrize("content", [b"\0" * 4096, b"{}\n", b"0123456789abcdef {}\n", b"not a ledger"])
+def test_what_is_no_ledger_is_corrupt_and_may_be_of_any_cluster(path, content):
+    path.write_bytes(content)
+    contents = read(path)
+    assert contents.corrupt
+    assert contents.header.run == "r1"
+    assert contents.header.environment.fingerprint == ""
 
 
 def test_a_runner_at_work_is_told_from_one_that_is_gone(path):

@@ -12,6 +12,7 @@ from chaos.clients.world import World
 from chaos.clock import Clock, RealClock, wait_until
 from chaos.engine import cluster_ledger, lease
 from chaos.engine.safeguards import forget_all
+from chaos.engine.stopping import at_work
 from chaos.errors import GamedayError, NotReady
 from chaos.injectors.base import FaultState, Injector
 from chaos.injectors.table import FITTINGS, INJECTORS
@@ -50,7 +51,8 @@ def recover(contents: Contents, connect: Connect, *, clock: Clock | None = None)
         if contents.corrupt:
             contents = _copy_in_cluster(contents, world)
     except GamedayError as error:
-        return [_result(contents, entry, "unknown", str(error)) for entry in contents.entries or [_whole(contents)]]
+        why = f"{error}{_what_to_do(contents)}"
+        return [_result(contents, entry, "unknown", why) for entry in contents.entries or [_whole(contents)]]
     results = _undo_all(contents, world, clock or RealClock())
     if all(result.state == "clean" for result in results):
         _sweep(contents, world)
@@ -63,6 +65,12 @@ def _copy_in_cluster(contents: Contents, world: World) -> Contents:
         if copy.header.run == contents.header.run and not copy.corrupt:
             return copy.model_copy(update={"path": contents.path})
     raise NotReady(f"the ledger is corrupt ({contents.corrupt}): not acted upon")
+
+
+def _what_to_do(contents: Contents) -> str:
+    if not contents.corrupt:
+        return ""
+    return f"; look at {contents.path} ({contents.corrupt}), and delete it once you know that nothing is left"
 
 
 def _whole(contents: Contents) -> Entry:
@@ -122,7 +130,9 @@ def _sweep(contents: Contents, world: World) -> None:
         forget_all(world.cluster, contents.header.namespace, contents.header.run)
         lease.forget(world.cluster, contents.header.namespace, contents.header.run)
     if contents.path:
+        contents.path.with_suffix(".watchdog.log").unlink(missing_ok=True)  # of one that was killed too
         contents.path.unlink(missing_ok=True)
+    at_work()  # sweeps away what says that a run is under way and is not
 
 
 def take_over(contents: Contents, world: World) -> None:

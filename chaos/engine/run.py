@@ -70,12 +70,14 @@ def _ending(run: Run, changes: list[Change], trouble: Exception | None) -> RunEn
 
 
 def refuse_to_start(place: Place) -> None:
-    """Reads only. BadInput on a cluster that nobody trusts; NotReady while a run is at work there, or has left something."""
+    """Reads only. BadInput on a cluster that nobody trusts; NotReady while its safety lever is engaged, a run is at work
+    there, or has left something (or a ledger that nobody can read, which may be of any cluster)."""
     if place.world is None:
         return
     trust.require(place.environment)
+    lever.refuse(place)
     for contents in all_open():
-        if contents.header.environment.fingerprint != place.environment.fingerprint:
+        if contents.header.environment.fingerprint not in (place.environment.fingerprint, ""):
             continue
         if contents.running:
             raise NotReady(f"run {contents.header.run} is at work on this cluster; wait for it, or stop it")

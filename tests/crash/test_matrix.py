@@ -1,0 +1,26 @@
+"""A runner is killed at every point of every fault, once; nothing is left, and nobody is at work any more."""
+
+import pytest
+from harness.matrix import CELLS, Matrix, keys
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def outcomes(server, tmp_path_factory):
+    """All cells, begun at once: several run side by side while the tests read the results in order."""
+    lanes = Matrix(tmp_path_factory.mktemp("matrix")).lanes(server)
+    yield {key[:2]: lanes.submit(key) for key in keys(1)}
+    lanes.close()
+
+
+@pytest.mark.parametrize(("point", "kind"), CELLS)
+def test_a_killed_runner_leaves_nothing(outcomes, point, kind):
+    outcome = outcomes[point, kind].result()
+    assert outcome.sprung, outcome.note
+    assert outcome.left == [], f"after {outcome.layer}: {outcome}"
+    assert outcome.left_at_last == [], outcome
+    assert outcome.processes == [], outcome
+    assert outcome.late_requests == [], outcome
+    assert outcome.files == [], outcome
+    assert outcome.recover_code in (0, None), outcome
