@@ -1,7 +1,8 @@
 """`bad-image`: a release rolls out an image that cannot be pulled; the undo puts the very old image back.
 
 One patch of the Deployment's template, one patch back, each only if the image is as we know it. What becomes of the old pods
-meanwhile is the Deployment's own strategy: with `maxUnavailable: 0` they stay, and customers feel nothing.
+meanwhile is the Deployment's own strategy: with `maxUnavailable: 0` they stay, and customers feel nothing. Useful from 10 s on:
+a registry may take its time to say no. Inconclusive where the image can be pulled after all, or no new pod is placed.
 """
 
 from typing import Annotated, Literal

@@ -1,6 +1,7 @@
 """`config-map`: keys of a ConfigMap have wrong values or are gone, or all of it is, as after a wrong edit; put back as it was.
 
-When its consumers feel it depends on how they read it (see `consumers.py`); `restart: true` rolls them.
+When its consumers feel it depends on how they read it (see `consumers.py`); `restart: true` rolls them. Useful from the time on
+that a pod takes to start, or 100 s without a restart. Inconclusive where no pod starts and no answer changes meanwhile.
 """
 
 from typing import Literal

@@ -13,6 +13,7 @@ from chaos.injectors.stored_data import DataState, Kind
 from chaos.model.base import Name
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.run import Permission
+from chaos.model.units import format_duration
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
 _AFTER_A_START = 30.0  # seconds in which restarted pods must be seen
@@ -117,6 +118,10 @@ def _notes(users: list[Consumer], spec: ConsumedSpec) -> list[str]:
         told.append(
             "nothing restarts them here: without a pod that starts meanwhile (restart: true, pod-kill) it is inconclusive"
         )
+    elif spec.duration < _AFTER_A_SYNC:
+        told.append(f"it holds for {format_duration(spec.duration)}: too short for a kubelet to bring new files, as a rule")
+    if any(way != "volume" for each in users for way in each.ways):
+        told.append("a pod that starts meanwhile keeps what it read after the undo as well: restart: true rolls it then")
     return told
 
 

@@ -8,11 +8,11 @@ from chaos.clients.world import Cluster, Obj
 
 Way = Literal["env", "volume", "sub-path", "image-pull"]
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-_REACHES = {
-    "env": "reads it into its environment: only containers that start later feel a change",
-    "volume": "mounts it as files: its kubelet brings a change in 60 to 90 s, and a program that reads them once feels none",
-    "sub-path": "mounts single files of it by subPath: these never change in a container that runs",
-    "image-pull": "pulls its images with it: only pods that start on a node without the image feel a change",
+_REACHES: dict[Way, str] = {
+    "env": "in the environment of {}: only containers that start later feel a change",
+    "volume": "mounted as files by {}: a kubelet brings a change in 60 to 90 s, and a program that reads them once feels none",
+    "sub-path": "mounted by subPath, as single files, by {}: these never change in a container that runs",
+    "image-pull": "for pulling the images of {}: only pods that start on a node without the image feel a change",
 }
 
 
@@ -40,8 +40,9 @@ def consumers(cluster: Cluster, kind: str, name: str, namespace: str, keys: Sequ
 
 
 def notes(found: Sequence[Consumer]) -> list[str]:
-    """When each consumer feels a change, for plan and report."""
-    return [f"{each.name} {_REACHES[way]}" for each in found for way in each.ways]
+    """When its consumers feel a change, for plan and report."""
+    by_way = {way: ", ".join(each.name for each in found if way in each.ways) for way in _REACHES}
+    return [f"it is {_REACHES[way].format(names)}" for way, names in by_way.items() if names]
 
 
 @dataclass(frozen=True)

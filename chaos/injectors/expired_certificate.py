@@ -2,6 +2,8 @@
 
 The certificate is of our own making: same names, signed by an authority that is thrown away. A server shows it once it reads
 the Secret anew: many do so at their start only (`restart: true`). The undo puts the very old one back.
+Useful from the time on that a server takes to start, or 100 s without a restart. Inconclusive where the witness is shown a
+valid one to the end.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,8 @@
 """`quota-exhaustion`: the namespace has no room for another pod. A ResourceQuota of ours, created and deleted.
 
 Pods that run go on; what is refused are new ones, so it is felt by a rollout, a scale-up, or the replacement of a pod that
-dies: let a scenario pair it with `pod-kill`.
+dies: let a scenario pair it with `pod-kill`. Lands at once. Inconclusive where a pod is admitted after all, or is declined for
+another reason.
 """
 
 from typing import Literal

@@ -1,7 +1,8 @@
 """`secret`: keys of a Secret have wrong values or are gone, or all of it is, as after a bad rotation; put back as it was.
 
 The bytes of before are nowhere but in an undo Secret of the same namespace. When its consumers feel it depends on how they read
-it (see `consumers.py`); `restart: true` rolls them.
+it (see `consumers.py`); `restart: true` rolls them. Useful from the time on that a pod takes to start, or 100 s without a
+restart. Inconclusive where no pod starts and no answer changes meanwhile.
 """
 
 from typing import Literal

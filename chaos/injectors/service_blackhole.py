@@ -2,6 +2,7 @@
 
 As by a wrong edit in a release. One patch of the Service, one patch back; the pods are well all the time. Connections that
 stand already go on, as with any change of a Service: callers with pooled connections feel it when those end.
+Lands within a second or two. Inconclusive where new connections still find somebody, or the pods themselves do not answer.
 """
 
 from typing import Any, Literal

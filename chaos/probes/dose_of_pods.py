@@ -38,7 +38,9 @@ def new_pods(expected: Expectation, cluster: Cluster) -> Proof:
     fates = [_fate(pod, mounts) for pod in pods]
     met = [fate for fate in fates if fate and (not expected.reasons or fate in expected.reasons)]
     told = ", ".join(f"{fate} {fates.count(fate)}" for fate in sorted({fate for fate in fates if fate}))
-    return Proof(len(met) >= expected.at_least, f"{len(pods)} new pods" + (f": {told}" if told else ""))
+    whose = ",".join(f"{key}={value}" for key, value in expected.selector.items())
+    words = f"{len(pods)} new pod{'' if len(pods) == 1 else 's'} of {whose}"
+    return Proof(len(met) >= expected.at_least, words + (f" ({told})" if told else ""))
 
 
 def _fate(pod: Obj, mounts: dict[str, str]) -> str:

@@ -78,7 +78,8 @@ def test_only_who_takes_the_struck_keys_counts(pod, key, consumed):
 def test_notes_name_each_workload_and_when_it_feels_a_change():
     both = {**mounted(CONFIG, subPath="a")}
     both["containers"][0]["envFrom"] = [{"configMapRef": {"name": "own"}}]
-    told = notes(consumers(Listed(Deployment={"web": both}), "ConfigMap", "own", "space"))
-    assert [line.split()[0] for line in told] == ["deployment/web"] * 2
-    assert "start later" in told[0]
-    assert "never change" in told[1]
+    more = {"containers": [{"envFrom": [{"configMapRef": {"name": "own"}}]}]}
+    told = notes(consumers(Listed(Deployment={"web": both}, StatefulSet={"db": more}), "ConfigMap", "own", "space"))
+    assert "environment of deployment/web, statefulset/db: only containers that start later" in told[0]
+    assert "by deployment/web: these never change" in told[1]
+    assert len(told) == 2

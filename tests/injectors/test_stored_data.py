@@ -262,6 +262,22 @@ def test_notes_tell_when_it_is_felt(keep, consumed, prepared):
     assert "inconclusive" in notes[1]
 
 
+def test_notes_tell_that_files_take_longer_than_it_holds(cluster, namespace, keep, consumed, prepared):
+    keep()
+    spec = {"ports": [{"port": 8080}], "selector": {"app": "web"}}
+    cluster.create({"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web", "namespace": namespace}, "spec": spec})
+    raw = {"kind": "config-map", "config_map": "web", "mode": "lose", "service": "web"}
+    assert "too short" in " ".join(prepared(**raw, duration="30s").notes)
+    assert "too short" not in " ".join(prepared(**raw, duration="2m").notes)
+
+
+def test_notes_tell_that_what_was_read_at_a_start_stays(keep, deploy, prepared):
+    keep("Secret")
+    deploy(env=_ENV)
+    assert "after the undo as well" in prepared(kind="secret", secret="web", mode="lose").notes[-1]
+    assert "after the undo" not in " ".join(prepared(kind="secret", secret="web", mode="lose", restart=True).notes)
+
+
 def test_a_restart_keeps_the_caps_by_the_deployments_own_strategy(keep, deploy, prepared, all_caps):
     keep()
     deploy(

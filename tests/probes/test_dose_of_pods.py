@@ -35,7 +35,7 @@ def waiting(reason):
 
 
 PULL = Expectation(what="new-pods", uids=["old"], reasons=["ErrImagePull", "ImagePullBackOff"])
-ANY = Expectation(what="new-pods", uids=["old"])
+ANY = Expectation(what="new-pods", uids=["old"], selector={"app": "web"})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_new_pods_that_a_kubelet_took_up(expected, pods, shown):
 def test_a_pod_without_its_volume_is_held_up_though_it_only_says_that_it_is_being_created():
     event = {"involvedObject": {"uid": "new"}}
     creating = pod("new", waiting("ContainerCreating"))
-    assert new_pods(ANY, Seen(creating, events=[event])).words == "1 new pods: FailedMount 1"
+    assert new_pods(ANY, Seen(creating, events=[event])).words == "1 new pod of app=web (FailedMount 1)"
     assert not new_pods(ANY, Seen(creating, events=[{"involvedObject": {"uid": "other"}}])).shown
 
 
