@@ -65,6 +65,11 @@ class State(FaultState):
     def pod(self) -> str:
         return f"{self.resolver}-0"
 
+    @property
+    def service(self) -> str:
+        """What the clients lose."""
+        return self.looked_up
+
 
 Spec = DnsFailure
 

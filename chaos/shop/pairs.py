@@ -13,6 +13,8 @@ class Pair:
     scenario: str
     weakness: str
     tolerance: str
+    needs: str = ""
+    """What the scenario needs that the sandbox has not; there, it is refused."""
 
 
 PAIRS = (
@@ -23,12 +25,14 @@ PAIRS = (
     Pair("payments-brown-out", "no-retry-budget", "orders-fast"),
     Pair("payment-key-revoked", "no-fallback", "orders-answered"),
     Pair("payments-certificate-ran-out", "no-fallback", "orders-answered"),
+    Pair("payments-name-does-not-resolve", "no-fallback", "orders-answered", needs="names to look up"),
     Pair("provider-changes-its-answers", "no-fallback", "orders-answered"),
     Pair("answers-lost-after-the-charge", "no-idempotency-key", "nobody-pays-twice"),
     Pair("half-the-checkout-pods-die-at-peak", "single-replica", "no-long-outage"),
     Pair("release-that-cannot-start", "single-replica", "no-long-outage"),
     Pair("killed-with-orders-in-hand", "ack-before-stored", "no-order-lost"),
     Pair("storefront-restarts-at-peak", "no-readiness-probe", "pages-answered-meanwhile"),
+    Pair("every-storefront-pod-asked-to-leave", "no-pdb", "no-long-outage"),
     Pair("cache-gone-cold", "cache-stampede", "pages-answered"),
     Pair("inventory-latency-creep", "no-timeout", "orders-fast"),
     Pair("flash-sale", "retry-storm", "orders-fast"),
