@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from chaos.sandbox import budgets, deployments, endpoints, housekeeping, replicasets, scheduling
+from chaos.sandbox.accounts import Account, Accounts
 from chaos.sandbox.addresses import Addresses
 from chaos.sandbox.api import Api
 from chaos.sandbox.controllers import Controllers
@@ -35,17 +36,21 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._secret = secrets.token_hex(16)
+        self._accounts = Accounts(self._secret)
         self._port = 0
         self._store = Store()
         self._addresses = Addresses()
         self._events = Events(self._store)
         self._objects = Objects(self._store, self._addresses)
-        self._kubelet = Kubelet(self._store, self._addresses, self._events, folder, lambda: self._server)
+        self._kubelet = Kubelet(self._store, self._addresses, self._events, folder, self._server_for)
         self._api = Api(self._store, self._objects, self._kubelet)
 
     @property
     def _server(self) -> str:
         return f"http://127.0.0.1:{self._port}/{self._secret}"
+
+    def _server_for(self, account: Account) -> str:
+        return f"http://127.0.0.1:{self._port}/{self._accounts.path(account)}"
 
     async def run(self, ready: int, lifeline: int | None) -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -83,12 +88,15 @@ class Daemon:
         run.add(housekeeping.count_quotas, "ResourceQuota", "Pod")
 
     async def _handle(self, request: Request) -> Response:
-        """Only who knows the secret path, and no web page, gets through."""
+        """Only who knows a secret path, and no web page, gets through; a service account has one of its own."""
         secret, _, rest = request.path.lstrip("/").partition("/")
         known_host = request.headers.get("host") in (f"127.0.0.1:{self._port}", f"localhost:{self._port}")
-        if not known_host or "origin" in request.headers or not hmac.compare_digest(secret.encode(), self._secret.encode()):
+        owner = hmac.compare_digest(secret.encode(), self._secret.encode())
+        account = None if owner else self._accounts.of(secret)
+        if not known_host or "origin" in request.headers or not (owner or account):
             raise Refusal(403, "Forbidden", "forbidden", details={})
-        return await self._api.handle(Request(request.method, f"/{rest}", request.raw_query, request.headers, request.body))
+        inside = Request(request.method, f"/{rest}", request.raw_query, request.headers, request.body)
+        return await self._api.handle(inside, account)
 
     def _write_files(self) -> None:
         """The kubeconfig and what `control` needs to know; each written whole, for its owner only."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 from chaos.sandbox import discovery, forward, patches
+from chaos.sandbox.accounts import Account, require, verb_of
 from chaos.sandbox.http import Request, Response, as_json, body_of
 from chaos.sandbox.kinds import BY_PATH, KINDS, Resource
 from chaos.sandbox.kubelet import Kubelet
@@ -25,7 +26,8 @@ class Api:
         self._objects = objects
         self._subresources = Subresources(store, objects, kubelet)
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request, account: Account | None = None) -> Response:
+        """Answer it: for the owner of the sandbox, who may do everything, or for a service account."""
         path = request.path.rstrip("/") or "/"
         if path in ("/healthz", "/livez", "/readyz"):
             return Response(200, b"ok", "text/plain")
@@ -34,6 +36,9 @@ class Api:
         if request.method == "GET" and (found := discovery.document(path)) is not None:
             return as_json(found)
         resource, namespace, rest = _route(request.path)
+        if account is not None:
+            verb = verb_of(request.method, request.query, named=bool(rest))
+            require(self._store, account, verb, resource, namespace, rest)
         if resource.kind == "SelfSubjectAccessReview":
             if request.method != "POST":
                 raise method_not_allowed()

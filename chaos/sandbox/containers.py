@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.sandbox import images, probing
+from chaos.sandbox.accounts import Account
 from chaos.sandbox.addresses import Addresses
 from chaos.sandbox.events import Events
 from chaos.sandbox.podspec import Files, NotYet, environment
@@ -30,7 +31,7 @@ class Host:
     addresses: Addresses
     events: Events
     folder: Path
-    server: Callable[[], str]
+    server: Callable[[Account], str]  # where an account finds the API
 
 
 class Container:
@@ -137,7 +138,8 @@ class Container:
         images.argv(spec["image"], env, pod["status"]["podIP"])
         Files(self._host.store, pod, spec, self.folder).write()
         if images.program(env) in images.API_PROGRAMS:
-            env["GAMEDAY_API"] = self._host.server()
+            account = (pod["metadata"]["namespace"], pod["spec"].get("serviceAccountName", "default"))
+            env["GAMEDAY_API"] = self._host.server(account)
         return env
 
     def _spawn(self, env: dict[str, str]) -> Process:

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _PROGRAMS = {name: _PACKAGE / "injectors" / f"{name}_program.py" for name in ("witness", "standin", "guard")}
 _PYTHON = (sys.executable, "-P")  # the folder that it runs in is no place to import from
 API_PROGRAMS = ("guard",)
-"""Programs that talk to the API; on a cluster their service account lets them."""
+"""Programs that talk to the API, with the rights of their pod's service account as on a cluster."""
 
 
 class UnknownImage(Exception):

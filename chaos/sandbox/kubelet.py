@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from chaos.sandbox.accounts import Account
 from chaos.sandbox.addresses import Addresses
 from chaos.sandbox.containers import Container, Host
 from chaos.sandbox.events import Events
@@ -19,7 +20,9 @@ _TRIM_EVERY = 5.0
 class Kubelet:
     """Starts, describes and ends pods as the store says."""
 
-    def __init__(self, store: Store, addresses: Addresses, events: Events, folder: Path, server: Callable[[], str]) -> None:
+    def __init__(
+        self, store: Store, addresses: Addresses, events: Events, folder: Path, server: Callable[[Account], str]
+    ) -> None:
         self._host = Host(store, addresses, events, folder, server)
         self._pods: dict[str, _Pod] = {}
         self._ending: set[asyncio.Task[None]] = set()
