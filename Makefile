@@ -11,7 +11,7 @@ SHORT := payments-dark and (fixed or no-timeout) # the pair that the README tell
 PEERS := build/peers
 UNSET := env -u PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-scenarios test-cluster test-crash bench lint format lock schema wheel clean
+.PHONY: help setup demo test test-scenarios test-cluster test-crash test-crash-full bench lint format lock schema wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,9 @@ test-cluster: $(READY) ## on a real cluster: the one that KUBECONFIG names, else
 
 test-crash: $(READY) ## kill runners at every point and see that nothing is left behind
 	@$(PYTEST) -m crash $(ARGS)
+
+test-crash-full: $(READY) ## all of it, for hours; what is done is kept in build/crash, and another call goes on
+	@$(BIN)/python tests/crash/full.py $(ARGS)
 
 bench: $(READY) $(PEERS)/.ready ## benchmarks, side by side with pinned peers
 	@$(UNSET) GAMEDAY_PEERS=$(PEERS) $(PYTEST) -m bench -s --timeout 1800 $(ARGS)
