@@ -145,6 +145,8 @@ class Runner:
     state_at: Path | None = None  # elsewhere than in its folder; then it is not made
     path: Sequence[Path] = ()  # before everything else on Python's path: an observer's
     mute: bool = False  # what it says is not kept
+    more: dict[str, str] = field(default_factory=dict)  # of its environment
+    token: str = ""  # in its kubeconfig
     process: subprocess.Popen[bytes] = field(init=False)
     killed_at: float = 0.0
 
@@ -159,14 +161,15 @@ class Runner:
     @property
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join(map(str, (*self.path, ROOT)))
-        return os.environ | {"GAMEDAY_STATE": str(self.state), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"GAMEDAY_STATE": str(self.state), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        return os.environ | own | self.more
 
     def start(self, fault: str, *options: str, more: str = "") -> "Runner":
         self.reports.mkdir(parents=True)
         if not self.state_at:
             (self.state / "ledgers").mkdir(parents=True, mode=0o700)
         (self.folder / "work" / "e.yaml").write_text(EXPERIMENT.format(namespace=self.ground.namespace, fault=fault, more=more))
-        config = self.wire.kubeconfig(self.folder / "kubeconfig")
+        config = self.wire.kubeconfig(self.folder / "kubeconfig", token=self.token)
         self.process = self.gameday("run", "e.yaml", "--on", "sandbox", "--kubeconfig", str(config), *options)
         return self
 

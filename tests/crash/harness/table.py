@@ -1,0 +1,94 @@
+"""The results as people read them: `RESULTS.md`, made from the rows and from nothing else."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from harness.api_faults import PHASES, VERBS, WAYS
+from harness.matrix import CELLS, KINDS
+from harness.traps import POINTS
+
+Rows = Sequence[dict[str, Any]]
+LAYERS = {
+    "watchdog": "runner killed; its watchdog puts back",
+    "guard": "runner and watchdog killed; the guard in the cluster puts back",
+    "recover": "runner and watchdog killed; `gameday recover` puts back",
+}
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share lies; 0 without values."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def write(matrix: Rows, api: Rows, suites: Rows, about: dict[str, str]) -> str:
+    parts = ["# What is left after a crash", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
+    if matrix:
+        parts += _matrix(matrix)
+    if api:
+        parts += _api(api)
+    if suites:
+        parts += ["## Everything else", "", "| tests | passed | failed |", "| --- | --- | --- |"]
+        parts += [f"| {row['name']} | {row['passed']} | {row['failed']} |" for row in suites]
+    return "\n".join(parts) + "\n"
+
+
+def _matrix(rows: Rows) -> list[str]:
+    struck = sum(row["dirty"] for row in rows)
+    text = [
+        f"## {len(rows)} SIGKILLs in {len({(row['point'], row['kind']) for row in rows})} of {len(CELLS)} cells",
+        "",
+        f"At {struck} of the deaths something of the run was in the cluster. Seconds from the kill until everything that was there",
+        "before was as before (p50, p99, max), and until nothing of the run was left either. The guard was given 8 s of silence.",
+        "",
+        "| layer | kills | left-overs after it | after `recover` as well | restored p50 / p99 / max | all gone p50 / p99 / max |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for layer, words in LAYERS.items():
+        mine = [row for row in rows if row["layer"] == layer]
+        left, at_last = sum(bool(row["left"]) for row in mine), sum(bool(row["left_at_last"]) for row in mine)
+        times = " | ".join(_times([row[key] for row in mine]) for key in ("restored", "seconds"))
+        text.append(f"| {words} | {len(mine)} | {left} | {at_last} | {times} |")
+    others = {key: sum(bool(row[key]) for row in rows) for key in ("processes", "late_requests", "files")}
+    missed = sum(not row["sprung"] for row in rows)
+    text += [
+        "",
+        f"Processes still alive after that: {others['processes']}; requests after that: {others['late_requests']}; files left: "
+        f"{others['files']}; kills that missed their point: {missed}.",
+        "",
+        "Cells with a left-over of any sort, of kills:",
+        "",
+        "| crash point | " + " | ".join(KINDS) + " |",
+        "| --- | " + " | ".join("---" for _ in KINDS) + " |",
+    ]
+    total, bad = Counter((row["point"], row["kind"]) for row in rows), Counter()
+    for row in rows:
+        bad[row["point"], row["kind"]] += any(
+            row[key] for key in ("left", "left_at_last", "processes", "late_requests", "files")
+        )
+    for point, words in POINTS.items():
+        cells = [f"{bad[point, kind]} of {total[point, kind]}" if (point, kind) in CELLS else "-" for kind in KINDS]
+        text.append(f"| {point} {words} | " + " | ".join(cells) + " |")
+    return [*text, ""]
+
+
+def _times(values: Sequence[float]) -> str:
+    return " / ".join(f"{each:.2f}" for each in (quantile(values, 0.5), quantile(values, 0.99), max(values, default=0.0)))
+
+
+def _api(rows: Rows) -> list[str]:
+    reached = [row for row in rows if row["reached"]]
+    false_clean = [row for row in rows if row["left"] and row["code"] != 4]
+    text = [
+        f"## {len(rows)} cells of an API server in trouble ({len(VERBS)} verbs x {len(PHASES)} phases x {len(WAYS)} ways)",
+        "",
+        f"Met by a request of the run: {len(reached)} (in the others the run sends no such request). Exits that read as clean while "
+        f"something was left: {len(false_clean)}. Stuck for more than two minutes: {sum(row['code'] is None for row in rows)}. Not clean "
+        f"after `recover`, once the server was well: {sum(bool(row['left_at_last']) for row in rows)}.",
+        "",
+        "| exit | runs that met the trouble |",
+        "| --- | --- |",
+    ]
+    codes = Counter(str(row["code"]) for row in reached)
+    return [*text, *(f"| {code} | {count} |" for code, count in sorted(codes.items())), ""]
