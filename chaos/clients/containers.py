@@ -5,7 +5,7 @@ first, acts on it, and when Docker objects looks whether what was wanted has com
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +107,29 @@ class KindNodes:
         container = self._node(node)
         addresses = _addresses(container)
         self.stop(node)
+        self.revive(node, addresses)
+
+    def revive(self, node: str, addresses: Mapping[str, str]) -> None:
+        """Running, whatever became of it, in its networks (name -> address) under the addresses it had.
+
+        One that is off gets them before it boots, where Docker lets us say: what boots under another address writes that down.
+        """
+        container = self._node(node)
+        if container.status not in ("running", "paused"):
+            for network, address in addresses.items():
+                self._reserve(container, network, address)
         self.start(node)
         for network, address in addresses.items():
             self.connect(node, network, address)
+
+    def _reserve(self, container: "Container", network: str, address: str) -> None:
+        configured = (container.attrs["NetworkSettings"]["Networks"] or {}).get(network)
+        if configured and (configured.get("IPAMConfig") or {}).get("IPv4Address") == address:
+            return
+        if configured is not None:
+            self.disconnect(str(container.name), network)
+        with translated(f"connect {container.name}"):
+            self._join(container, network, address)
 
     def disconnect(self, node: str, network: str) -> None:
         """Out of the network, as when its cable is pulled."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import chaos
-
 from chaos.clients.images import load_image
 from chaos.clients.world import World
 from chaos.engine import guarding, rights
@@ -160,8 +159,9 @@ def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims,
     found: list[Prepared] = []
     routes: list[Route] = routes_of([fault.dose for fault in faults.values() if fault.dose])
     if routes:
-        found.append(_fitting("witness", "witness", aims, {"routes": routes}))
-    in_path = {fault.dependency for fault in faults.values() if fault.arms}
+        struck = sorted({each.name for fault in faults.values() for each in fault.state.targets if each.kind == "Node"})
+        found.append(_fitting("witness", "witness", aims, {"routes": routes, "avoid": struck}))
+    in_path = {fault.dependency for fault in faults.values() if hasattr(fault.state, "proxy")}
     observed = [service for service in story.observe if service not in in_path]
     found += [_fitting(f"observe-{service}", "idle-proxy", aims, {"service": service}) for service in observed]
     changes = [*faults.values(), *found]
@@ -257,6 +257,7 @@ def _caps(story: Story) -> list[Cap]:
         ),
         "net_admin": ("NET_ADMIN " + ("allowed" if caps.net_admin else "not used"), caps.net_admin),
         "docker": ("the Docker socket " + ("allowed" if caps.docker else "not used"), caps.docker),
+        "control_plane": ("the control plane " + ("may be struck" if caps.control_plane else "is spared"), caps.control_plane),
     }
     return [
         Cap(name=name, value=value, raised=raise_ is not None, because=raise_.because if raise_ else "")

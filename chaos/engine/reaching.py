@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from chaos.clients import kube
+from chaos.clients.containers import KindNodes
 from chaos.clients.proxies import PodProxies
-from chaos.clients.world import World
+from chaos.clients.world import Cluster, World
 from chaos.engine.place import Place
 from chaos.errors import NotReady
 from chaos.ledger import Contents, state_folder
@@ -20,7 +21,7 @@ def place(on: str, *, url: str = "", kubeconfig: Path | None = None) -> Place:
     cluster = kube.connect(config, context)
     return Place(
         environment=cluster.environment,
-        world=World(cluster=cluster, proxies=PodProxies(cluster)),
+        world=world_of(cluster),
         url=url,
         kubeconfig=str(config or os.environ.get("KUBECONFIG", "")),
         context=context,
@@ -48,4 +49,15 @@ def reach(contents: Contents) -> World:
     cluster = kube.connect(config, header.context)
     if cluster.environment.fingerprint != header.environment.fingerprint:
         raise NotReady(f"{header.environment.name} is another cluster than the one that run {header.run} changed")
-    return World(cluster=cluster, proxies=PodProxies(cluster))
+    return world_of(cluster)
+
+
+def world_of(cluster: kube.Kube) -> World:
+    """What faults may touch. On a kind cluster also the nodes' containers; Docker is asked only by a fault that needs it."""
+    containers = KindNodes(kind_name(cluster)) if cluster.environment.kind == "kind" else None
+    return World(cluster=cluster, proxies=PodProxies(cluster), containers=containers)
+
+
+def kind_name(cluster: Cluster) -> str:
+    """The name of a kind cluster, as its nodes say (kind://PROVIDER/NAME/NODE); a context may be called anything."""
+    return str(cluster.find("Node")[0]["spec"]["providerID"]).split("/")[-2]

@@ -18,12 +18,21 @@ INJECTORS = Table(
         "network-partition": "network_partition",
         "node-cordon": "node_cordon",
         "node-drain": "node_drain",
+        "node-partition": "node_partition",
+        "node-pause": "node_pause",
+        "node-restart": "node_restart",
+        "node-stop": "node_stop",
         "pod-kill": "pod_kill",
+        "pod-latency": "pod_latency",
+        "pod-loss": "pod_loss",
+        "pod-partition": "pod_partition",
+        "pod-reset": "pod_reset",
         "quota-exhaustion": "quota_exhaustion",
         "scale-to-zero": "scale_to_zero",
         "secret": "secret",
         "service-blackhole": "service_blackhole",
         "vendor-outage": "vendor_outage",
+        "zone-outage": "zone_outage",
     }
 )
 

@@ -41,6 +41,8 @@ class Caps(Model):
     """Whether ephemeral containers with NET_ADMIN may be used; default no."""
     docker: Allowed | None = None
     """Whether the Docker socket may be used on kind nodes; default no."""
+    control_plane: Allowed | None = None
+    """Whether nodes of the control plane may be struck through the Docker socket; default no."""
 
     @property
     def max_share(self) -> float:

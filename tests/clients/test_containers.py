@@ -52,11 +52,16 @@ class Box:
     def __init__(self, daemon, name, cluster, state, networks):
         self.daemon, self.name, self.cluster, self.status, self.networks = daemon, name, cluster, state, networks
         self.id = name * 2
+        self.reserved = {}
         self.labels = {LABEL_CLUSTER: cluster, LABEL_ROLE: "worker"} if cluster else {}
 
     @property
     def attrs(self):
-        return {"NetworkSettings": {"Networks": {name: {"IPAddress": address} for name, address in self.networks.items()}}}
+        networks = {
+            name: {"IPAddress": address, "IPAMConfig": {"IPv4Address": self.reserved[name]} if name in self.reserved else None}
+            for name, address in self.networks.items()
+        }
+        return {"NetworkSettings": {"Networks": networks}}
 
     def reload(self):
         pass
@@ -82,7 +87,8 @@ class Box:
 
     def start(self):
         self._do("start", needs="exited", becomes="running", code=304)
-        self.networks = dict.fromkeys(self.networks, self.daemon.free[0])
+        self.networks = {name: self.reserved.get(name, self.daemon.free[0]) for name in self.networks}
+        self.booted = dict(self.networks)
 
 
 class Response:
@@ -99,6 +105,7 @@ class Net:
         if "kind" not in box.networks:
             raise APIError("no", response=Response(500), explanation="not connected")
         del box.networks["kind"]
+        box.reserved.pop("kind", None)
 
     def connect(self, box, *, ipv4_address=None):
         self.daemon.calls.append(f"connect {ipv4_address}")
@@ -110,7 +117,9 @@ class Net:
             )
         if "kind" in box.networks:
             raise APIError("no", response=Response(403), explanation="endpoint exists")
-        box.networks["kind"] = ipv4_address or self.daemon.free[0]
+        if ipv4_address:
+            box.reserved["kind"] = ipv4_address
+        box.networks["kind"] = "" if box.status == "exited" else ipv4_address or self.daemon.free[0]
 
 
 @pytest.fixture
@@ -139,6 +148,8 @@ def test_other_containers_are_never_touched(daemon, nodes, verb, cluster):
     daemon.add("database", cluster=cluster)
     with pytest.raises(DockerError, match="not touched"):
         getattr(nodes, verb)("database")
+    with pytest.raises(DockerError, match="not touched"):
+        nodes.revive("database", {"kind": "172.18.0.3"})
     with pytest.raises(DockerError, match="not touched"):
         nodes.disconnect("database", "kind")
     with pytest.raises(DockerError, match="not touched"):
@@ -197,6 +208,26 @@ def test_a_restart_keeps_the_address_although_docker_gives_another(daemon, nodes
     assert (box.status, box.networks) == ("running", {"kind": "172.18.0.3"})
 
 
+@pytest.mark.parametrize("trouble", ["nothing", "paused", "exited", "unplugged", "exited and unplugged", "renumbered"])
+def test_a_node_is_revived_whatever_became_of_it(daemon, nodes, trouble):
+    box = daemon.add("a")
+    before = nodes.nodes()
+    if trouble == "paused":
+        nodes.pause("a")
+    if "exited" in trouble:
+        nodes.stop("a")
+    if "unplugged" in trouble:
+        nodes.disconnect("a", "kind")
+    if trouble == "renumbered":
+        nodes.stop("a")
+        box.start()
+    for _ in range(2):
+        nodes.revive("a", {"kind": "172.18.0.3"})
+    assert nodes.nodes() == before
+    if "exited" in trouble:
+        assert box.booted == {"kind": "172.18.0.3"}, "it never saw another address"
+
+
 def test_a_network_without_a_subnet_of_its_own_gives_what_it_gives(daemon, nodes):
     box = daemon.add("a")
     daemon.fixed_addresses = False
@@ -204,6 +235,9 @@ def test_a_network_without_a_subnet_of_its_own_gives_what_it_gives(daemon, nodes
     daemon.free = ["172.18.0.3"]
     nodes.connect("a", "kind", "172.18.0.3")
     assert box.networks == {"kind": "172.18.0.3"}
+    nodes.stop("a")
+    nodes.revive("a", {"kind": "172.18.0.3"})
+    assert (box.status, box.networks) == ("running", {"kind": "172.18.0.3"})
     nodes.disconnect("a", "kind")
     daemon.free = ["172.18.0.7"]
     with pytest.raises(DockerError, match=r"as 172\.18\.0\.7, not as 172\.18\.0\.3"):

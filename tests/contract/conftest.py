@@ -12,10 +12,10 @@ import pytest
 
 from chaos.clients.kube import Kube, connect
 from chaos.clients.proxies import PodProxies
-from chaos.clients.world import World
 from chaos.clock import RealClock, wait_until
 from chaos.engine import rights
 from chaos.engine.planning import IMAGES
+from chaos.engine.reaching import world_of
 from chaos.injectors.base import Aim
 from chaos.model.caps import Allowed, Caps, RaisedShare
 from chaos.model.run import Permission
@@ -25,6 +25,8 @@ from chaos.shop import certificates
 _COUNT = itertools.count(1)
 CAPS = Caps(
     last_replica=Allowed(because="the contract strikes everything"),
+    net_admin=Allowed(because="the contract strikes everything"),
+    docker=Allowed(because="the contract strikes everything"),
     workload_share=RaisedShare(value=Exact(1.0), because="the contract strikes everything"),
 )
 
@@ -36,7 +38,7 @@ def world(request):
         cluster = connect(Path(os.environ["KUBECONFIG"]))
     else:
         cluster = connect(request.getfixturevalue("kubeconfig"))
-    return World(cluster=cluster, proxies=PodProxies(cluster))
+    return world_of(cluster)
 
 
 @pytest.fixture(scope="module")
