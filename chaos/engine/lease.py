@@ -17,6 +17,7 @@ from chaos.injectors.base import LABEL_RUN, OWN_LABEL
 NAME = "gameday-run"
 GUARD = "guard/"
 """Before the run's id as holder: the guard has taken over."""
+_GIVEN_BACK = "nobody: it was given back"
 _MARGIN = 2.0  # seconds: a request under way must have ended before somebody else may take over
 _SKEW = 30.0  # seconds that two machines' clocks may differ at most, when a lease that nobody renews is taken
 
@@ -95,11 +96,11 @@ class Lease:
             raise LeaseLost(f"this run writes nothing more in namespace {self._namespace}: {whose}")
 
     def release(self) -> None:
-        """Give it back, if it still is ours."""
+        """Give it back, if it still is ours. When the API server fails meanwhile, it may be asked again."""
         with self._lock:
-            if self.lost or not self._held:
+            if self.lost not in ("", _GIVEN_BACK) or not self._held:
                 return
-            self.lost = "nobody: it was given back"
+            self.lost = _GIVEN_BACK  # from now on nothing is written under it
             try:
                 self._cluster.delete("Lease", NAME, self._namespace, uid=self._held["metadata"]["uid"])
             except NotFound:

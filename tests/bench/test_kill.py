@@ -25,7 +25,7 @@ from chaos.clients.kube import connect
 pytestmark = [pytest.mark.bench, pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="needs a cluster: set KUBECONFIG")]
 
 SHORT = os.environ.get("GAMEDAY_BENCH") == "short"
-MANY, ROUNDS, FEW_ROUNDS = (200, 1, 3) if SHORT else (1000, 1, 7)
+MANY, ROUNDS, FEW_ROUNDS = (200, 1, 3) if SHORT else (1000, 1, 5)
 PEER = Path(os.environ.get("GAMEDAY_PEERS", "build/peers")).absolute() / "bin" / "chaos"
 OURS = str(Path(sys.executable).with_name("gameday"))
 BARE = """

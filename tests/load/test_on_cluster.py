@@ -58,7 +58,7 @@ def attempted(events):
     """Customers' requests by name."""
     total = {}
     for event in events:
-        if event["kind"] == "load-second":
+        if event["kind"] == "load":
             for name, cell in event["payload"].get("names", {}).items():
                 total[name] = total.get(name, 0) + cell.get("attempted", 0)
     return total
@@ -71,8 +71,9 @@ def test_workers_on_the_cluster_make_the_same_load_and_verdict(shop, cluster, tm
     outcomes = [{row["tolerance"]: row["outcome"] for row in each[1]["rows"]} for each in (here, there)]
     assert outcomes[0] == outcomes[1]
     counts = [sum(attempted(each[2]).values()) for each in (here, there)]
+    assert counts[0] > 500
     assert counts[1] == pytest.approx(counts[0], rel=0.1), counts
-    told = {event["payload"].get("worker") for event in there[2] if event["kind"] == "load-second"}
+    told = {event["payload"].get("worker") for event in there[2] if event["kind"] == "load"}
     assert told == {"worker-0", "worker-1"}
     left = [
         f"{kind}/{obj['metadata']['name']}"

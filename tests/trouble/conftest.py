@@ -158,7 +158,7 @@ def experiment(web, tmp_path) -> Path:
         "title": "One pod less",
         "hypothesis": "The other one does.",
         "namespace": web,
-        "baseline": "100ms",
+        "baseline": "1s",
         "recovery": "1200ms",
         "probes": [{"id": "web-ready", "kind": "pods-ready", "selector": {"app": "web"}, "at_least": 1}],
         "caps": {"workload_share": {"value": "70%", "because": "somebody may scale it meanwhile"}},
