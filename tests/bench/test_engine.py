@@ -70,7 +70,7 @@ def test_the_engine_adds_little_to_the_phases_of_a_run_that_strikes(struck, kube
     beside, drift = [], []
     for _ in range(ROUNDS):
         command = [GAMEDAY, "run", "one-less.yaml", "--kubeconfig", str(kubeconfig), "--reports", "reports"]
-        done = subprocess.run(command, cwd=struck, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=struck, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
         gap, planned = outside_phases(struck / "reports" / "latest" / "journal.jsonl")
         beside.append(gap)

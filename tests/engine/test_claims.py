@@ -49,7 +49,7 @@ def test_two_outages_of_one_port_clash_only_while_both_hold():
 
 
 def test_what_is_armed_for_the_whole_run_clashes_with_whoever_changes_the_service_in_it():
-    scaled = scale_to_zero.State(namespace="n", run="r", step="s", deployment="pay", uid="u", before=2, to=0, services=[])
+    scaled = scale_to_zero.State(namespace="n", run="r", step="s", workload="pay", uid="u", before=2, to=0, services=[])
     assert not clashes(
         [
             *claims_of(scheduled("a", 0, 5), vendor_outage, outage()),
