@@ -26,9 +26,18 @@ $(READY): requirements.lock pyproject.toml .ci/setup
 demo: $(READY) ## a shop breaks, is judged, is fixed: see it all once
 	@$(BIN)/gameday demo $(ARGS)
 
-test: $(READY) ## the unit tests, and a short subset of the scenarios
-	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" $(ARGS)
-	@$(if $(ARGS),:,$(PYTEST) -m scenarios tests/scenarios -k "$(strip $(SHORT))")
+ifdef ARGS
+test: $(READY)
+	@$(PYTEST) -m "$(QUICK)" $(ARGS)
+else
+test: $(READY) ## the unit tests, the contract of every fault on the sandbox, and one pair of scenarios
+	@echo "unit tests"
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" --ignore tests/contract
+	@echo "every fault on the sandbox lands, is felt, and leaves nothing"
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" tests/contract
+	@echo "a scenario: the weak shop breaches, the fixed one holds"
+	@$(PYTEST) -m scenarios tests/scenarios -k "$(strip $(SHORT))"
+endif
 
 test-scenarios: $(READY) ## every scenario on the sandbox: the weak shop breaches, the fixed one holds
 	@$(PYTEST) -m scenarios $(ARGS)
