@@ -168,7 +168,7 @@ def dose(state: State) -> Dose:
             name=state.workload,
             namespace=state.namespace,
             field="status.readyReplicas",
-            value=str(state.to) if state.to or state.workload_kind == "StatefulSet" else None,
+            value=str(state.to) if state.to else None,
         )
         expect = [field]
     one_by_one = state.workload_kind == "StatefulSet"  # its pods go in order, each when the one after it is gone
