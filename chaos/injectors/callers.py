@@ -14,8 +14,8 @@ from chaos.injectors.in_path import PathState
 from chaos.probes.pods_ready import is_ready
 
 _ADVICE = (
-    "; give them time (load.warm_up), or have the target's pods restarted when the proxy stands (renew: roll-target), which "
-    "makes them connect anew"
+    "; give them time (load.warm_up), or make them connect anew when the proxy stands: by restarts of the target's pods "
+    "(renew: roll-target), or by cutting what stands in them (renew: cut)"
 )
 _LINES = 5000  # of the log, the newest: one for each connection
 

@@ -8,8 +8,26 @@ from chaos.errors import BadInput
 from chaos.injectors.base import LABEL_TARGET, Aim
 from chaos.injectors.cordoning import pods_on
 from chaos.injectors.node_containers import ContainerSpec, NodeBefore
-from chaos.injectors.targets import PROTECTED_NAMESPACES, Workload, keep_caps, target_of, workload_of
+from chaos.injectors.targets import PROTECTED_NAMESPACES, Workload, keep_caps, live_pods, target_of, workload_of
+from chaos.model.base import Labels
 from chaos.probes.pods_ready import is_ready
+
+
+def hosting(aim: Aim, wanted: Labels, sparing: Sequence[Labels]) -> list[str]:
+    """Names of the nodes that run pods with `wanted` labels of the namespace, and none with one of `sparing`."""
+    on = {str(pod["spec"].get("nodeName", "")) for pod in live_pods(aim.world.cluster, aim.namespace, wanted)} - {""}
+    if not on:
+        raise BadInput("none of these pods has a node yet")
+    pods = aim.world.cluster.find("Pod", aim.namespace)
+    spared = {pod["spec"].get("nodeName") for pod in pods if any(_bears(pod, labels) for labels in sparing)}
+    if not on - spared:
+        raise BadInput(f"each node that runs these pods ({', '.join(sorted(on))}) runs some that are to be spared, too")
+    return sorted(on - spared)
+
+
+def _bears(pod: Obj, labels: Labels) -> bool:
+    own = pod["metadata"].get("labels") or {}
+    return all(own.get(key) == value for key, value in labels.items())
 
 
 def prepare(spec: ContainerSpec, aim: Aim, chosen: Sequence[Obj]) -> dict[str, Any]:
@@ -35,6 +53,7 @@ def prepare(spec: ContainerSpec, aim: Aim, chosen: Sequence[Obj]) -> dict[str, A
         "run": aim.run,
         "step": aim.step,
         "targets": [target_of(node, "Node") for node in chosen],
+        "selector": getattr(spec, "hosting", None) or {},
         "nodes": [_before(node, containers) for node in chosen],
         "address": {node["metadata"]["name"]: _address(node) for node in chosen},
         "spared": _address(next((node for node in others if _is_worker(node)), others[0])),

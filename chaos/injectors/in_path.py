@@ -13,11 +13,12 @@ from typing import Any, Literal
 from chaos.clients.world import Obj, ToxiproxyAdmin, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import BadInput, Conflict, NotFound, NotReady
-from chaos.injectors import helpers, path_objects
+from chaos.injectors import helpers, net_agents, path_objects, renewing
 from chaos.injectors.base import Aim, FaultSpec, FaultState
+from chaos.injectors.net_admin import NetState
 from chaos.injectors.path_limits import ADMIN_PORT, refuse_admin_port, refuse_shut_out, refuse_unfit
 from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
-from chaos.injectors.renewing import refuse_to_roll, roll
+from chaos.injectors.renewing import Renew
 from chaos.injectors.targets import refuse_protected, target_of
 from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
@@ -40,9 +41,8 @@ class PathSpec(FaultSpec):
     """The Service whose callers feel it."""
     port: int | None = None
     """Which of its ports; default: the only one."""
-    renew: Literal["wait", "roll-target"] = "wait"
-    """How connections that stood before the proxy come to lead through it: by and by, within the warm-up, or by restarting
-    the target's pods one by one when the proxy is in place."""
+    renew: Renew = "wait"
+    """How connections from before the proxy come to lead through it: in time, by restarts of the target, or cut (NET_ADMIN)."""
     through: Percent = Exact(0.5)
     """At least this share of the calling pods must be seen to connect through the proxy, or nothing is struck."""
     path: str | None = None
@@ -64,6 +64,8 @@ class PathState(FaultState):
     twin: str  # name of the Service
     image: str
     renew: str = "wait"
+    cutter: NetState | None = None
+    notes: list[str] = []
     through: float = 0.5
     drain: float  # seconds before the proxy goes, once the endpoints lead past it
 
@@ -89,8 +91,7 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
     target = pods[0]["metadata"].get("labels") or {} if pods else selector
     policies = cluster.find("NetworkPolicy", aim.namespace)
     refuse_shut_out(policies, target=target, proxy={PROXY_LABEL: proxy}, ports=numbers)
-    if spec.renew == "roll-target":
-        refuse_to_roll(cluster, pods, spec.service, aim.caps)
+    cutter = renewing.prepared(spec.renew, aim, pods, spec.service, numbers)
     port = chosen_port(spec.service, spec.port, ports)
     probe = readiness(pods, port)
     return {
@@ -110,6 +111,8 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
         "twin": helpers.name_for("twin", aim.run, spec.service),
         "image": aim.images["toxiproxy"],
         "renew": spec.renew,
+        "cutter": cutter,
+        "notes": cutter.notes if cutter else [],
         "through": spec.through,
         "drain": _DRAIN_SANDBOX if cluster.environment.kind == "sandbox" else _DRAIN,
     }
@@ -145,8 +148,7 @@ def arm(state: PathState, world: World) -> None:
     _select(state, world, state.selector, state.proxy_selector)
     if not wait_until(lambda: _endpoints(state, world) == [address], clock=RealClock(), within=_SETTLE):
         raise NotReady(f"service/{state.service} does not lead to the proxy after {_SETTLE:.0f} s")
-    if state.renew == "roll-target":
-        roll(world.cluster, state.namespace, state.selector)
+    renewing.renew(state, world)
 
 
 def undo_calls(state: PathState) -> list[Call]:
@@ -164,6 +166,8 @@ def disarm(state: PathState, world: World) -> None:
         wait_until(lambda: not set(_endpoints(state, world)) & set(ours), clock=RealClock(), within=_SETTLE)
         wait_until(lambda: False, clock=RealClock(), within=state.drain)
     put_back(rest, world)
+    if state.cutter:
+        net_agents.disarm(state.cutter, world)
     wait_until(lambda: not proxy_pods(state, world), clock=RealClock(), within=_SETTLE)  # else a second stop might ask it
 
 
@@ -177,7 +181,7 @@ def _selector(state: PathState, world: World) -> dict[str, str]:
 
 
 def verify(state: PathState, world: World) -> list[str]:
-    left = helpers.left_of(world, state, *objects(state))
+    left = helpers.left_of(world, state, *objects(state)) + (net_agents.verify(state.cutter, world) if state.cutter else [])
     left += [f"pod/{pod['metadata']['name']} in {state.namespace} is still there" for pod in proxy_pods(state, world)]
     try:
         service = world.cluster.get("Service", state.service, state.namespace)

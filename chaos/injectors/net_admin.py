@@ -23,6 +23,7 @@ from chaos.model.units import Duration, Percent, format_duration
 
 MARGIN = 15.0  # seconds after its end at which a strike ends by itself
 LIFE = 7200.0  # seconds after its start at which an idle agent ends by itself
+_CUT_LIFE = 300.0
 _CONTAINER = "gameday-net-"
 _MOST_BEFORE = 20  # ended agents that a pod may carry: each stays in the pod's description
 _FIRST_PORT, _PORTS = 27_000, 2_000  # where agents take orders, by run and step
@@ -64,7 +65,7 @@ class NetState(FaultState):
 
 def prepare(spec: NetSpec, aim: Aim, **wanted: Any) -> dict[str, Any]:
     """The fields of a NetState. `wanted` is what the agents do: act, share, latency, jitter, whole (all of a pod's ports)."""
-    _refuse_unallowed(spec, aim)
+    refuse_unallowed(spec.kind, aim)
     pods = live_pods(aim.world.cluster, aim.namespace, spec.selector)
     chosen = _chosen(spec, aim, pods)
     names = [pod["metadata"]["name"] for pod in chosen]
@@ -90,12 +91,13 @@ def prepare(spec: NetSpec, aim: Aim, **wanted: Any) -> dict[str, Any]:
     }
 
 
-def _refuse_unallowed(spec: NetSpec, aim: Aim) -> None:
+def refuse_unallowed(what: str, aim: Aim) -> None:
+    """BadInput where pods have no network of their own, or nobody has allowed NET_ADMIN in the file."""
     if aim.world.cluster.environment.kind == "sandbox":
-        raise BadInput(f"{spec.kind} needs pods with a network of their own, which those of the sandbox do not have")
+        raise BadInput(f"{what} needs pods with a network of their own, which those of the sandbox do not have")
     if aim.caps.net_admin is None:
         raise BadInput(
-            f"{spec.kind} runs a container with NET_ADMIN in the pods that it strikes; where that is meant: "
+            f"{what} runs a container with NET_ADMIN in the pods that it strikes; where that is meant: "
             "caps: {net_admin: {because: ...}}"
         )
 
@@ -103,9 +105,13 @@ def _refuse_unallowed(spec: NetSpec, aim: Aim) -> None:
 def _chosen(spec: NetSpec, aim: Aim, pods: list[Obj]) -> list[Obj]:
     chosen = choose(pods, how_many(len(pods), count=spec.count, percent=spec.percent), aim.rng)
     keep_caps(pods, chosen, {pod["metadata"]["uid"]: _keeper(pod, aim) for pod in pods}, aim.caps)
-    if problems := [problem for pod in chosen if (problem := _unfit(pod))]:
-        raise BadInput(*problems)
+    refuse_unfit(chosen)
     return chosen
+
+
+def refuse_unfit(pods: list[Obj]) -> None:
+    if problems := [problem for pod in pods if (problem := _unfit(pod))]:
+        raise BadInput(*problems)
 
 
 def _orders(aim: Aim, port: int | None, duration: float) -> dict[str, Any]:
@@ -124,6 +130,29 @@ def _orders(aim: Aim, port: int | None, duration: float) -> dict[str, Any]:
         "hold": duration + MARGIN,
         "life": LIFE,
     }
+
+
+def cutters(aim: Aim, pods: list[Obj], ports: list[int]) -> NetState:
+    """Agents that cut what stands at the ports of these pods, once, and end; of the caller's step, not a step of their own."""
+    refuse_unallowed("renew: cut", aim)
+    refuse_unfit(pods)
+    orders = {**_orders(aim, None, 0.0), "act": "cut", "ports": ports, "life": _CUT_LIFE}
+    image, container = aim.images["python"], f"{_CONTAINER}{orders['mark'][-10:]}"
+    return NetState(
+        namespace=aim.namespace,
+        run=aim.run,
+        step=aim.step,
+        targets=[target_of(pod, "Pod") for pod in pods],
+        selector={},
+        image=image,
+        container=container,
+        orders=orders,
+        addresses={pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods},
+        port=ports[0],
+        scheme="tcp",
+        path="/",
+        notes=_notes(container, image, [pod["metadata"]["name"] for pod in pods], 0.0)[:1],
+    )
 
 
 def _keeper(pod: Obj, aim: Aim) -> Workload:

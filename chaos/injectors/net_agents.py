@@ -17,7 +17,7 @@ from chaos.model.target import Target
 
 READY_WITHIN = 60.0  # an image may have to be pulled first
 _TOGETHER = 16
-_FILES = ("netlink", "rules", "queue", "agent")
+_FILES = ("netlink", "rules", "queue", "sockets", "agent")
 _START = (
     "import json, os, sys, types\n"
     "for name, text in json.loads(os.environ['GAMEDAY_FILES']):\n"

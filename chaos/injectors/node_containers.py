@@ -42,6 +42,7 @@ class NodeBefore(Record):
 class ContainerState(FaultState):
     """Which nodes, and how all was before."""
 
+    selector: dict[str, str] = {}  # pods for whose sake the nodes were chosen
     nodes: list[NodeBefore]
     address: dict[str, str]  # node -> where its kubelet answers
     spared: str  # address of a node that is not struck
@@ -93,6 +94,11 @@ def undo_words(state: ContainerState) -> str:
 def undo_calls(state: ContainerState) -> list[Call]:
     """Nothing that the API server could do."""
     return []
+
+
+def claims(state: ContainerState) -> list[str]:
+    """What no other fault may hold at the same time."""
+    return [f"node/{node.name}" for node in state.nodes]
 
 
 def settle(state: ContainerState) -> float:

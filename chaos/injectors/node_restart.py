@@ -5,9 +5,9 @@ Source: Docker's stop without grace of the node's container, and its start with 
 
 import threading
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chaos.clients.world import World
 from chaos.errors import GamedayError
@@ -28,6 +28,12 @@ class NodeRestart(OneNodeSpec):
     off: Annotated[Duration, Field(ge=6.0)] = 8.0
     """How long it is off; long enough for that to be seen."""
 
+    @model_validator(mode="after")
+    def _back_in_time(self) -> Self:
+        if self.duration < self.off:
+            raise ValueError("duration is shorter than off: the undo would come before the node comes back by itself")
+        return self
+
 
 class State(ContainerState):
     """How long the node is off."""
@@ -37,12 +43,10 @@ class State(ContainerState):
 
 Spec = NodeRestart
 permissions, undo_words = node_containers.permissions, node_containers.undo_words
-stop, verify, settle, undo_calls = (
-    node_containers.stop,
-    node_containers.verify,
-    node_containers.settle,
-    node_containers.undo_calls,
-)
+verify, settle = node_containers.verify, node_containers.settle
+undo_calls, claims = node_containers.undo_calls, node_containers.claims
+_DUE: dict[tuple[str, str], threading.Timer] = {}
+"""By run and step: what gives a node back by itself. The undo takes its place, so that it never comes into a later strike."""
 
 
 def prepare(spec: NodeRestart, aim: Aim) -> State:
@@ -57,9 +61,16 @@ def start(state: State, world: World) -> None:
         with suppress(GamedayError):  # the undo does the same, again and again, and tells what stands in its way
             node_containers.stop(state, world)
 
-    back = threading.Timer(state.off, come_back)
+    back = _DUE[state.run, state.step] = threading.Timer(state.off, come_back)
     back.daemon = True
     back.start()
+
+
+def stop(state: State, world: World) -> None:
+    if due := _DUE.pop((state.run, state.step), None):
+        due.cancel()
+        due.join()
+    node_containers.stop(state, world)
 
 
 def dose(state: State) -> Dose:

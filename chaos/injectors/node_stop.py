@@ -23,12 +23,8 @@ class NodeStop(OneNodeSpec):
 
 Spec, State = NodeStop, ContainerState
 prepare, permissions, undo_words = one_container.prepare, node_containers.permissions, node_containers.undo_words
-stop, verify, settle, undo_calls = (
-    node_containers.stop,
-    node_containers.verify,
-    node_containers.settle,
-    node_containers.undo_calls,
-)
+stop, verify, settle = node_containers.stop, node_containers.verify, node_containers.settle
+undo_calls, claims = node_containers.undo_calls, node_containers.claims
 
 
 def start(state: ContainerState, world: World) -> None:

@@ -9,7 +9,6 @@ from chaos.errors import BadInput
 from chaos.injectors import choosing_nodes
 from chaos.injectors.base import Aim
 from chaos.injectors.node_containers import ContainerSpec, ContainerState
-from chaos.injectors.targets import live_pods
 from chaos.model.base import Labels, Name
 
 
@@ -19,6 +18,8 @@ class OneNodeSpec(ContainerSpec):
     node: Name | None = None
     hosting: Labels | None = None
     """Pods, by their labels: one of the nodes that they run on."""
+    sparing: list[Labels] = []
+    """Pods, by their labels: no node that one of them runs on. With `hosting`."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -33,13 +34,8 @@ def prepare(spec: OneNodeSpec, aim: Aim) -> ContainerState:
 
 def chosen(spec: OneNodeSpec, aim: Aim) -> Obj:
     nodes = {each["metadata"]["name"]: each for each in aim.world.cluster.find("Node")}
-    if spec.node:
-        names = [spec.node]
-    else:
-        pods = live_pods(aim.world.cluster, aim.namespace, spec.hosting or {})
-        names = sorted({pod["spec"].get("nodeName", "") for pod in pods} - {""})
+    names = [spec.node] if spec.node else choosing_nodes.hosting(aim, spec.hosting or {}, spec.sparing)
     possible = [name for name in names if name in nodes]
     if not possible:
-        wanted = f"there is no node {spec.node}" if spec.node else "none of these pods has a node yet"
-        raise BadInput(f"{wanted}; the cluster has {', '.join(sorted(nodes))}")
+        raise BadInput(f"there is no node {', '.join(names)}; the cluster has {', '.join(sorted(nodes))}")
     return nodes[aim.rng.choice(possible)]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from chaos.injectors import net_admin
 from chaos.model.run import Permission
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def permissions(state: "PathState") -> list[Permission]:
         ]
     if state.renew == "roll-target":
         wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
+    if state.cutter:
+        wanted += net_admin.permissions(state.cutter)
     wanted.append(Permission(verb="get", resource="pods", subresource="log", namespace=space, use="observe"))
     observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
     return wanted + [

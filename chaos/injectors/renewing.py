@@ -1,13 +1,43 @@
-"""Restarts a Service's pods one by one, so that connections which stood before the proxy came break, and lead through it."""
+"""How connections that stood before the proxy came break, and lead through it: the pods restart one by one, or hang up."""
 
-from chaos.clients.world import Cluster, Obj
+from typing import TYPE_CHECKING, Literal
+
+from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import BadInput, NotFound, NotReady, Refused
+from chaos.injectors import net_admin, net_agents
+from chaos.injectors.base import Aim
+from chaos.injectors.net_admin import NetState
 from chaos.injectors.targets import workloads_of
 from chaos.model.caps import Caps
 from chaos.probes.pods_ready import is_ready
 
+if TYPE_CHECKING:
+    from chaos.injectors.in_path import PathState
+
 _BACK_WITHIN = 60.0  # seconds a pod
+Renew = Literal["wait", "roll-target", "cut"]
+
+
+def prepared(renew: Renew, aim: Aim, pods: list[Obj], service: str, ports: list[int]) -> NetState | None:
+    """What cutting needs; refuses what may not be done to these pods."""
+    if renew == "roll-target":
+        refuse_to_roll(aim.world.cluster, pods, service, aim.caps)
+    if renew != "cut":
+        return None
+    if not pods:
+        raise BadInput(f"service {service} has no pods at which renew: cut could cut anything")
+    return net_admin.cutters(aim, pods, ports)
+
+
+def renew(state: "PathState", world: World) -> None:
+    """Once the proxy is in the path."""
+    if state.renew == "roll-target":
+        roll(world.cluster, state.namespace, state.selector)
+    if state.cutter:
+        net_agents.arm(state.cutter, world)
+        net_agents.start(state.cutter, world)
+        net_agents.disarm(state.cutter, world)
 
 
 def refuse_to_roll(cluster: Cluster, pods: list[Obj], service: str, caps: Caps) -> None:

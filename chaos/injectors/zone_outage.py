@@ -12,7 +12,6 @@ from chaos.errors import BadInput
 from chaos.injectors import choosing_nodes, node_containers
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.node_containers import ContainerSpec, ContainerState, Way
-from chaos.injectors.targets import live_pods
 from chaos.model.base import Labels
 from chaos.model.dose import Dose
 
@@ -27,6 +26,8 @@ class ZoneOutage(ContainerSpec):
     zone: str | None = None
     hosting: Labels | None = None
     """Pods, by their labels: one of the zones that they run in."""
+    sparing: list[Labels] = []
+    """Pods, by their labels: no zone that one of them runs in. With `hosting`."""
     how: Way = "stop"
 
     @model_validator(mode="after")
@@ -45,12 +46,8 @@ class State(ContainerState):
 
 Spec = ZoneOutage
 permissions, undo_words = node_containers.permissions, node_containers.undo_words
-stop, verify, settle, undo_calls = (
-    node_containers.stop,
-    node_containers.verify,
-    node_containers.settle,
-    node_containers.undo_calls,
-)
+stop, verify, settle = node_containers.stop, node_containers.verify, node_containers.settle
+undo_calls, claims = node_containers.undo_calls, node_containers.claims
 
 
 def prepare(spec: ZoneOutage, aim: Aim) -> State:
@@ -70,10 +67,12 @@ def _zone(node: Obj) -> str:
 
 
 def _zone_of_pods(spec: ZoneOutage, aim: Aim, nodes: list[Obj]) -> str:
-    on = {pod["spec"].get("nodeName", "") for pod in live_pods(aim.world.cluster, aim.namespace, spec.hosting or {})}
-    zones = sorted({_zone(node) for node in nodes if node["metadata"]["name"] in on} - {""})
-    if not zones:
-        raise BadInput(f"none of these pods runs on a node with a label {LABEL_ZONE}")
+    """A zone counts as sparing pods when none of its nodes runs one."""
+    everywhere = choosing_nodes.hosting(aim, spec.hosting or {}, [])
+    spared = [name for labels in spec.sparing for name in choosing_nodes.hosting(aim, labels, [])]
+    struck, safe = ({_zone(node) for node in nodes if node["metadata"]["name"] in each} for each in (everywhere, spared))
+    if not (zones := sorted(struck - safe - {""})):
+        raise BadInput(f"no zone (label {LABEL_ZONE}) runs these pods and none of those that are to be spared")
     return str(aim.rng.choice(zones))
 
 

@@ -315,6 +315,21 @@ def test_an_agent_that_nobody_speaks_to_ends_by_itself(wire, tmp_path):
     assert Agent(wire, tmp_path, "reset", life=1.5).report() == {"ended": "its life was over", "left": []}
 
 
+def test_standing_connections_are_cut_at_once_and_new_ones_are_not(wire, tmp_path, caller, other):
+    agent = Agent(wire, tmp_path, "cut", ports=[PORT, 9])
+    agent.order("ready")
+    caller.again()
+    for held in (1, 0):
+        assert agent.order("strike") == {"cut": held}
+    caller.held.sock.settimeout(1.0)
+    with pytest.raises(ConnectionResetError):
+        caller.held.sock.recv(1)  # nothing was said on it
+    caller.anew()
+    other.again()
+    assert agent.order("end")["left"] == []
+    assert agent.report()["left"] == []
+
+
 def test_orders_may_be_repeated_and_need_the_key(wire, tmp_path, caller):
     agent = Agent(wire, tmp_path, "reset")
     agent.order("calm")

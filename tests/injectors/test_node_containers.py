@@ -5,6 +5,8 @@ import random
 import pytest
 
 from chaos.clients.world import World
+from chaos.clock import RealClock, wait_until
+from chaos.engine.prepared import dependency_of
 from chaos.errors import BadInput, ClusterError, DockerError, NotFound, NotReady
 from chaos.injectors import node_partition, node_pause, node_restart, node_stop, zone_outage
 from chaos.injectors.base import Aim
@@ -70,11 +72,13 @@ class Nodes:
         if kind == "Namespace":
             label = {"gameday.dev/opt-in": "true"}
             return [{"metadata": {"name": name, "labels": label if open_ else {}}} for name, open_ in self.namespaces.items()]
-        on = fields.partition("=")[2]
+        on, wanted = fields.partition("=")[2], (labels or {}).items()
         return [
             each
             for each in self.pods
-            if namespace in ("", each["metadata"]["namespace"]) and on in ("", each["spec"]["nodeName"])
+            if wanted <= each["metadata"]["labels"].items()
+            and namespace in ("", each["metadata"]["namespace"])
+            and on in ("", each["spec"]["nodeName"])
         ]
 
     def get(self, kind, name, namespace=""):
@@ -101,7 +105,13 @@ class Nodes:
 def pod(name, node, namespace="ns", owner="ReplicaSet"):
     owners = [{"kind": owner, "name": name[:3], "uid": f"owner-{name[:3]}", "controller": True}] if owner else []
     return {
-        "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "ownerReferences": owners},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{name}",
+            "labels": {"app": name.partition("-")[0], "name": name},
+            "ownerReferences": owners,
+        },
         "spec": {"nodeName": node},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
     }
@@ -150,6 +160,11 @@ def test_a_node_is_taken_away_and_given_back_as_it_was(prepared, nodes, world, m
     assert (nodes.nodes(), module.verify(frozen, world)) == (before, [])
 
 
+def test_it_claims_its_nodes_and_says_whom_it_is_about(prepared):
+    state = prepared(zone_outage, caps=TWO, hosting={"app": "web"}, sparing=[{"name": "web-1"}])
+    assert (zone_outage.claims(state), dependency_of(state)) == (["node/w2", "node/w3"], "web")
+
+
 def test_a_whole_zone_goes_and_comes_back_and_no_other(prepared, nodes, world):
     before = nodes.nodes()
     state = prepared(zone_outage, caps=TWO, zone="b")
@@ -164,17 +179,31 @@ def test_a_zone_is_found_by_the_pods_in_it(prepared):
     assert {prepared(zone_outage, caps=TWO, hosting={"app": "web"}).zone for _ in range(3)} <= {"a", "b"}
 
 
+def test_what_is_to_be_spared_is(prepared):
+    for spared, struck in (("web-1", "w2"), ("web-2", "w1")):
+        assert prepared(hosting={"app": "web"}, sparing=[{"name": spared}]).nodes[0].name == struck
+    state = prepared(zone_outage, caps=TWO, hosting={"app": "web"}, sparing=[{"name": "web-1"}])
+    assert state.zone == "b"
+
+
 def test_a_restarted_node_comes_back_by_itself_and_by_the_undo_too(prepared, nodes, world):
     state = prepared(node_restart)
-    quick = state.model_copy(update={"off": 0.01})
+    quick = state.model_copy(update={"off": 0.05})
     node_restart.start(quick, world)
-    from chaos.clock import RealClock, wait_until
-
     assert wait_until(lambda: node_restart.verify(quick, world) == [], clock=RealClock(), within=5)
     node_restart.start(state, world)
     assert nodes.containers["w1"]["state"] == "exited"
     node_restart.stop(state, world)
     assert node_restart.verify(state, world) == []
+
+
+def test_once_undone_a_restart_never_gives_back_what_is_struck_later(prepared, nodes, world):
+    quick = prepared(node_restart).model_copy(update={"off": 0.2})
+    node_restart.start(quick, world)
+    node_restart.stop(quick, world)
+    later = prepared()
+    node_stop.start(later, world)
+    assert not wait_until(lambda: nodes.containers["w1"]["state"] == "running", clock=RealClock(), within=0.5)
 
 
 def test_the_undo_needs_docker_alone(prepared, nodes, world):
@@ -247,6 +276,16 @@ def test_a_node_of_the_control_plane_takes_a_reason_of_its_own(prepared, nodes, 
         (lambda nodes: nodes.stop("w2") or nodes.stop("w3"), {}, "no ready worker would be left"),
         (lambda _: None, {"node": "w9"}, "there is no node w9; the cluster has cp, w1, w2, w3"),
         (lambda _: None, {"module": zone_outage, "zone": "c"}, "no node is labelled .*=c; there are a, b"),
+        (
+            lambda _: None,
+            {"hosting": {"app": "web"}, "sparing": [{"app": "web"}]},
+            r"\(w1, w2\) runs some that are to be spared",
+        ),
+        (
+            lambda _: None,
+            {"module": zone_outage, "hosting": {"app": "web"}, "sparing": [{"app": "web"}]},
+            "none of those that are to be spared",
+        ),
         (lambda nodes: nodes.zones.update(w1="b"), {"module": zone_outage, "zone": "b"}, "the only one"),
     ],
 )

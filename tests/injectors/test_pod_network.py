@@ -151,7 +151,7 @@ def test_what_the_agent_runs_is_whole(prepared, pods):
     pod_reset.arm(state, world(pods))
     container = pods.container(state.targets[0].name)
     files = json.loads(next(each["value"] for each in container["env"] if each["name"] == "GAMEDAY_FILES"))
-    assert [name.rpartition(".")[2] for name, _ in files] == ["netlink", "rules", "queue", "agent"]
+    assert [name.rpartition(".")[2] for name, _ in files] == ["netlink", "rules", "queue", "sockets", "agent"]
     for name, text in files:
         imported = [line for line in text.splitlines() if line.startswith(("import chaos", "from chaos"))]
         known = [each for each, _ in files[: [each for each, _ in files].index(name)]]

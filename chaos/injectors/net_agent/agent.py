@@ -22,6 +22,7 @@ from typing import Any
 from chaos.injectors.net_agent.netlink import Refused
 from chaos.injectors.net_agent.queue import Queue
 from chaos.injectors.net_agent.rules import Table, packets, refuse_strangers, rules_of, tables
+from chaos.injectors.net_agent.sockets import cut, try_cut
 
 REPORT = "/dev/termination-log"
 _FOR_THE_ANSWER = 0.3  # seconds, to whoever asked for the end
@@ -48,7 +49,9 @@ class Agent:
     def ready(self) -> dict[str, Any]:
         """Everything that a strike needs can be had; Refused says what cannot, and nothing is changed."""
         with self._lock:
-            if not self._table.stands:
+            if self.wanted["act"] == "cut":
+                try_cut()
+            elif not self._table.stands:
                 refuse_strangers(self._mark)
                 self._try_rules()
                 if self._queue:
@@ -72,6 +75,8 @@ class Agent:
                 raise Refused("the agent is ending")
             if self._queue and not self._queue.stands:
                 raise Refused("the queue is not in place: first be ready, then strike")
+            if self.wanted["act"] == "cut":
+                return {"cut": cut(self.wanted["ports"])}
             self._table.put(rules_of(self.wanted))
             if self._timer is None:
                 self._timer = threading.Timer(self.wanted["hold"], self.end, ["its own timer"])
