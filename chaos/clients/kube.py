@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from chaos.model.run import Environment, Permission
 
 _TIMEOUT = (1.0, 2.0)  # seconds: connect, read
 _CONNECTIONS = 24
+_AT_ONCE = 16
 _PATCH_TYPES: dict[PatchType, str] = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -161,7 +163,9 @@ class Kube:
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def may(self, wanted: Sequence[Permission]) -> list[Permission]:
-        return [permission.model_copy(update={"allowed": self._allowed(permission)}) for permission in wanted]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # which also opens the connections that a strike will need
+            answers = list(pool.map(self._allowed, wanted))
+        return [each.model_copy(update={"allowed": allowed}) for each, allowed in zip(wanted, answers, strict=True)]
 
     def _allowed(self, permission: Permission) -> bool:
         attributes = {
