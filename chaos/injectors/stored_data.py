@@ -22,6 +22,7 @@ from chaos.model.undo import Call, PatchBack, RestoreData
 
 Kind = Literal["ConfigMap", "Secret"]
 _WORK = {"n": 2**14, "r": 8, "p": 1, "dklen": 16}  # of scrypt: 40 ms a guess
+_LARGEST = 2**20  # bytes that an API server takes in one Secret
 _MUST_HAVE = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
@@ -85,6 +86,8 @@ def read(cluster: Cluster, kind: Kind, name: str, namespace: str) -> Obj:
         raise BadInput("configmap kube-root-ca.crt is kept by the cluster itself, in every namespace")
     if kind == "Secret" and (why := _NEVER.get(found.get("type", ""))):
         raise BadInput(f"{what} {why}: it is never struck")
+    if len(json.dumps(found)) > _LARGEST:
+        raise BadInput(f"{what} is too large for an undo Secret to keep: nothing could put it back")
     return found
 
 

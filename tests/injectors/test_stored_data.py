@@ -238,6 +238,12 @@ def test_objects_of_the_cluster_and_of_ours_are_never_struck(cluster, namespace,
         prepared(kind="config-map", config_map="gone", mode="lose")
 
 
+def test_what_no_undo_secret_could_keep_is_refused(keep, prepared):
+    keep("Secret", {"token": "x" * 800_000})
+    with pytest.raises(BadInput, match="too large"):
+        prepared(kind="secret", secret="web", mode="lose")
+
+
 def test_what_nobody_consumes_is_refused(keep, prepared):
     keep()
     with pytest.raises(BadInput, match="consumes configmap web; if it is felt by another way, say service"):
