@@ -1,9 +1,9 @@
 """Striking together: pods deleted by us with all safety on, beside Chaos Toolkit, kubectl, and 16 threads that only delete.
 
 On the cluster that KUBECONFIG names. The pods are unschedulable, so that the API server alone is measured, and their owner does
-not replace them. Everybody begins with as many pods of the same kind. Beside the bare threads our strike is judged (the same
-work: first request to last answer, ours with lease, ledgers and UIDs); beside Chaos Toolkit the whole commands, start-up and all,
-although ours also measures before and after, reads back, and writes a report. `GAMEDAY_BENCH=short` for a quick look.
+not replace them. Everybody begins with as many pods of the same kind. The same work is compared, from the first request to the
+last answer, ours with lease, ledgers, fencing and UIDs; and the whole commands, start-up and all, without the seconds that our
+file asks for to look on before and after. `GAMEDAY_BENCH=short` for a quick look.
 """
 
 import json
@@ -25,6 +25,7 @@ from chaos.clients.kube import connect
 
 pytestmark = [pytest.mark.bench, pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="needs a cluster: set KUBECONFIG")]
 
+LOOKING_ON = 3.0  # seconds: baseline and recovery of our file
 SHORT = os.environ.get("GAMEDAY_BENCH") == "short"
 MANY, ROUNDS, FEW_ROUNDS = (200, 1, 3) if SHORT else (1000, 1, 5)
 PEER = Path(os.environ.get("GAMEDAY_PEERS", "build/peers")).absolute() / "bin" / "chaos"
@@ -77,8 +78,7 @@ class Watch:
     """Sees from outside when pods are gone: `kubectl get -w` of a process of its own."""
 
     def __init__(self, space):
-        command = ["kubectl", "get", "pods", "-n", space, "--watch-only", "--output-watch-events", "-o", "name"]
-        command[-2:] = ["-o", "custom-columns=:metadata.name"]
+        command = ["kubectl", "get", "pods", "-n", space, "--watch-only", "--output-watch-events"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.gone = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -111,8 +111,8 @@ def commands(kube, space, tmp_path):
         "title": "All pods go",
         "hypothesis": "They go together.",
         "namespace": name,
-        "baseline": "100ms",
-        "recovery": "100ms",
+        "baseline": "1500ms",
+        "recovery": "1500ms",
         "probes": [{"id": "none", "kind": "pods-ready", "selector": {"app": "many"}, "at_least": 0}],
         "fault": fault,
         "caps": {"workload_share": {"value": "100%", "because": "b"}, "last_replica": {"because": "b"}},
@@ -157,6 +157,8 @@ def _deleting(who, said, folder):
     if who == "gameday run":
         events = [json.loads(line) for line in (folder / "reports" / "latest" / "journal.jsonl").read_text().splitlines()]
         return next(event["payload"]["took"] for event in events if event["payload"].get("edge") == "struck")
+    if who == "chaos run":
+        return float(json.loads((folder / "journal.json").read_text())["run"][0]["duration"])
     return 0.0
 
 
@@ -186,7 +188,7 @@ def test_ten_of_ten_pods_go_together(kube, space, execute, capsys):
 @pytest.mark.skipif(not PEER.exists(), reason=f"{PEER} is not there: make bench installs it")
 def test_a_thousand_pods_go_as_fast_as_the_server_lets_them(kube, space, execute, capsys):
     took = {"gameday run": [], "16 bare threads": [], "chaos run": []}
-    deleting = {"gameday run": [], "16 bare threads": []}
+    deleting = {"gameday run": [], "16 bare threads": [], "chaos run": []}
     planned = []
     with capsys.disabled():
         print(f"\n{MANY} pods, whole commands; load {os.getloadavg()[0]:.1f}")
@@ -196,14 +198,15 @@ def test_a_thousand_pods_go_as_fast_as_the_server_lets_them(kube, space, execute
                 if who == "gameday run":
                     planned.append(execute("gameday plan", leaves=MANY)[0])
                 whole, strike = execute(who)
-                seen.append(whole)
-                deleting.get(who, []).append(strike)
+                seen.append(whole - LOOKING_ON if who == "gameday run" else whole)
+                deleting[who].append(strike)
         for who, seen in took.items():
             say(who, seen)
         for who, seen in deleting.items():
             say(f"deleting: {who}", seen, f"{MANY / statistics.median(seen):.0f} a second")
         say("gameday plan", planned, "goal 3 s")
-    ours, bare = (statistics.median(deleting[who]) for who in deleting)
+    ours, bare, theirs = (statistics.median(deleting[who]) for who in deleting)
     assert ours <= 1.1 * bare
+    assert ours <= 0.6 * theirs
     assert statistics.median(took["gameday run"]) <= 0.6 * statistics.median(took["chaos run"])
     assert statistics.median(planned) <= 3.0

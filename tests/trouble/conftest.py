@@ -22,6 +22,7 @@ class FrontDoor(ThreadingHTTPServer):
     """Passes requests on. `rule` may answer a request itself, or pass on what the server said in other words."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, server: str, *, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Visitor)

@@ -99,8 +99,10 @@ def under(gameday, admin, app, door, story, tmp_path, monkeypatch):  # noqa: PLR
             for rule in obj.get("rules", []):
                 if less[0] in rule["verbs"] and less[1] in rule["resources"]:
                     rule["verbs"].remove(less[0])
-            made.append(obj)
+            if "rules" in obj:
+                obj["rules"] = [rule for rule in obj["rules"] if rule["verbs"]]
             admin.create(obj)
+            made.append(obj)
         path = KINDS["ServiceAccount"].path(app, story.stem, "token")
         request = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"expirationSeconds": 600}}
         token = admin._json("POST", path, body=request)["status"]["token"]
