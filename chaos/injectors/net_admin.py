@@ -222,6 +222,12 @@ def settle(state: NetState) -> float:
     return float(state.orders["hold"]) + 10.0
 
 
+def whose(state: NetState) -> str:
+    """The struck pods, for people."""
+    names = sorted(state.addresses)
+    return f"pod {names[0]}" if len(names) == 1 else f"{len(names)} pods"
+
+
 def seen(state: NetState, what: Literal["route-fails", "route-slower"], words: str, **expected: Any) -> Dose:
     """The dose: at every struck pod, on held and new connections; a pod that is not struck stays healthy."""
     timeout = expected.pop("timeout", 1.0)

@@ -58,5 +58,5 @@ def prepare(spec: PodLatency, aim: Aim) -> State:
 
 
 def dose(state: State) -> Dose:
-    words = f"port {state.port} of {len(state.targets)} pods answers {format_duration(state.latency)} later"
+    words = f"port {state.port} of {net_admin.whose(state)} answers {format_duration(state.latency)} later"
     return net_admin.seen(state, "route-slower", words, by=_MOST * state.latency)

@@ -56,5 +56,5 @@ def prepare(spec: PodLoss, aim: Aim) -> State:
 def dose(state: State) -> Dose:
     """A call takes at least two packets; the half of what that makes late is enough, since few readings are taken."""
     late = 1 - (1 - state.share) ** 2
-    words = f"{state.share:.0%} of the packets at port {state.port} of {len(state.targets)} pods are lost"
+    words = f"{state.share:.0%} of the packets at port {state.port} of {net_admin.whose(state)} are lost"
     return net_admin.seen(state, "route-fails", words, share=late / 2, timeout=_SENT_AGAIN_AFTER)

@@ -44,4 +44,4 @@ def prepare(spec: PodPartition, aim: Aim) -> State:
 
 def dose(state: State) -> Dose:
     what = "all packets" if state.whole else f"packets at port {state.port}"
-    return net_admin.seen(state, "route-fails", f"{what} of {len(state.targets)} pods vanish")
+    return net_admin.seen(state, "route-fails", f"{what} of {net_admin.whose(state)} vanish")

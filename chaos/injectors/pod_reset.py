@@ -34,4 +34,4 @@ def prepare(spec: PodReset, aim: Aim) -> NetState:
 
 
 def dose(state: NetState) -> Dose:
-    return net_admin.seen(state, "route-fails", f"connections to port {state.port} of {len(state.targets)} pods are reset")
+    return net_admin.seen(state, "route-fails", f"connections to port {state.port} of {net_admin.whose(state)} are reset")
