@@ -62,7 +62,7 @@ def _value(rng: random.Random, text: str) -> str:
 
 
 def _key(rng: random.Random, text: str) -> str:
-    found = list(re.finditer(r"[a-z_]+(?=: )", text))
+    found = list(re.finditer(r"\b[a-z_]+(?=: )", text))
     spot = rng.choice(found) if found else None
     if spot is None:
         return text

@@ -1,5 +1,6 @@
 """Where a runner dies: the eleven crash points, each found from outside, by its requests and by its files."""
 
+import json
 import random
 import threading
 import time
@@ -62,7 +63,12 @@ def progress(runner: Runner, kind: str) -> Progress:
 
 def is_act(request: Request) -> bool:
     """A change of the world that belongs to a fault or to what it needs, not to the books."""
-    return request.mutates and not any(word in request.path for word in BOOKKEEPING)
+    if not request.mutates:
+        return False
+    named = request.path
+    if request.method == "POST" and request.body.startswith(b"{"):
+        named += "/" + str(json.loads(request.body).get("metadata", {}).get("name", ""))
+    return not any(word in named for word in BOOKKEEPING)
 
 
 @dataclass(frozen=True)
