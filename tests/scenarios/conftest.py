@@ -1,4 +1,4 @@
-"""A sandbox of our own with the shop on it, and the command line as a user has it."""
+"""A sandbox of our own, or a kind cluster, with the shop on it; and the command line as a user has it."""
 
 import json
 import os
@@ -44,6 +44,8 @@ class Arena:
     """The shop, weak or fixed, and what runs against it."""
 
     folder: Path
+    on: str = "sandbox"
+    up: tuple[str, ...] = ("sandbox", "up")
     weak: frozenset[str] | None = None
     _runs: int = field(default=0)
 
@@ -56,7 +58,7 @@ class Arena:
         """Bring the shop up with these weaknesses, if it is another one now."""
         if self.weak != frozenset(weak):
             self.weak = None
-            done = self.gameday("sandbox", "up", *(f"--weak={code}" for code in weak))
+            done = self.gameday(*self.up, *(f"--weak={code}" for code in weak), within=300)
             assert done.returncode == 0, done.stdout + done.stderr
             self.weak = frozenset(weak)
 
@@ -68,7 +70,7 @@ class Arena:
         self._runs += 1
         reports = self.folder / f"run-{self._runs}"
         path = str(ROOT / "scenarios" / f"{scenario}.yaml")
-        done = self.gameday("run", path, "--on=sandbox", "--seed=1", f"--reports={reports}")
+        done = self.gameday("run", path, f"--on={self.on}", "--seed=1", f"--reports={reports}")
         said = f"{done.stdout}{done.stderr}\nexit code {done.returncode}"
         assert (reports / "latest" / "verdict.json").exists(), said
         verdict, findings = (json.loads((reports / "latest" / name).read_text()) for name in ("verdict.json", "findings.json"))
@@ -80,3 +82,10 @@ def arena(tmp_path_factory):
     made = Arena(tmp_path_factory.mktemp("arena"))
     yield made
     made.gameday("sandbox", "down")
+
+
+@pytest.fixture(scope="session")
+def arena_on_kind(tmp_path_factory):
+    """The shop on the kind cluster that the tests may strike; it stays there for whoever comes next."""
+    name = os.environ.get("GAMEDAY_TEST_KIND", "gameday")
+    yield Arena(tmp_path_factory.mktemp("arena-on-kind"), on=f"kind-{name}", up=("cluster", "up", "--name", name))
