@@ -88,4 +88,4 @@ def arena(tmp_path_factory):
 def arena_on_kind(tmp_path_factory):
     """The shop on the kind cluster that the tests may strike; it stays there for whoever comes next."""
     name = os.environ.get("GAMEDAY_TEST_KIND", "gameday")
-    yield Arena(tmp_path_factory.mktemp("arena-on-kind"), on=f"kind-{name}", up=("cluster", "up", "--name", name))
+    return Arena(tmp_path_factory.mktemp("arena-on-kind"), on=f"kind-{name}", up=("cluster", "up", "--name", name))
