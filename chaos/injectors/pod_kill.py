@@ -18,7 +18,7 @@ from chaos.model.undo import Call
 from chaos.model.units import Duration
 
 PRIVILEGE: Privilege = "api"
-_TOGETHER = 16  # threads: the API server is the limit well before this
+_TOGETHER = 20  # threads: the API server is the limit before this
 
 
 class PodKill(SomePodsSpec):

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.skipif("KUBECONFIG" not in os.envir
 
 LOOKING_ON = 3.0  # seconds: baseline and recovery of our file
 SHORT = os.environ.get("GAMEDAY_BENCH") == "short"
-MANY, ROUNDS, FEW_ROUNDS = (200, 1, 3) if SHORT else (1000, 1, 5)
+MANY, ROUNDS, FEW_ROUNDS = (200, 1, 3) if SHORT else (1000, 2, 5)
 PEER = Path(os.environ.get("GAMEDAY_PEERS", "build/peers")).absolute() / "bin" / "chaos"
 OURS = str(Path(sys.executable).with_name("gameday"))
 BARE = """
