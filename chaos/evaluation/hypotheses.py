@@ -275,6 +275,9 @@ def _mind_stampede(case: Case, seen: Evidence) -> None:
 
 
 def _mind_missing_pods(case: Case, seen: Evidence) -> None:
-    gone = [service for service in _with_endpoints(seen) if seen.lowest_ready(service) == (0, 1)]
+    """Where nobody was left to answer, waiting and failing need no other reason; asked for none, none is missing."""
+    lowest = {service: seen.lowest_ready(service) for service in _with_endpoints(seen)}
+    gone = {service: found[1] for service, found in lowest.items() if found and found[0] == 0 and found[1] > 0}
     if case.score and gone:
-        case.objects(0.4, f"the only replica of {', '.join(gone)} was gone")
+        which = [f"the only replica of {each}" if wanted == 1 else f"every replica of {each}" for each, wanted in gone.items()]
+        case.objects(0.4, f"{' and '.join(which)} was gone")

@@ -178,6 +178,14 @@ def test_failures_while_a_replica_is_known_to_be_missing_are_no_lack_of_a_readin
     assert found.code == "unknown"
 
 
+def test_customers_who_hang_at_a_service_that_is_gone_are_no_lack_of_a_time_out(kit):
+    evicted = kit.Simulation(fault="eviction", dependency="storefront", undo=kit.strike + 0.2, seen="0 of 2 pods stayed").load()
+    evicted.observe(ready=dip(kit, "storefront", 2, 0), desired=lambda _: {"storefront": 2})
+    found = cause(kit, evicted.during(failed(3.0), kit.strike, kit.strike + 3))
+    assert found.code == "no-pdb"
+    assert any("every replica of storefront was gone" in words for words in found.rivals)
+
+
 def test_all_replicas_evicted_at_once(kit, killed):
     killed.fault = "pod-eviction"
     killed.observe(ready=dip(kit, "checkout", 2, 0), desired=lambda _: {"checkout": 2})
