@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from chaos.clients.world import Cluster, Obj
-from chaos.clock import since_boot
-from chaos.errors import Conflict, NotFound, NotReady
+from chaos.clock import RealClock, since_boot, wait_until
+from chaos.errors import ClusterError, Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, OWN_LABEL
 
 NAME = "gameday-run"
@@ -19,6 +19,7 @@ GUARD = "guard/"
 """Before the run's id as holder: the guard has taken over."""
 _GIVEN_BACK = "nobody: it was given back"
 _MARGIN = 2.0  # seconds: a request under way must have ended before somebody else may take over
+_GIVE_BACK_WITHIN = 5.0  # seconds; afterwards it runs out by itself
 _SKEW = 30.0  # seconds that two machines' clocks may differ at most, when a lease that nobody renews is taken
 
 
@@ -46,6 +47,14 @@ class Lease:
         """Take it, or NotReady with the facts: who is at work there, and since when."""
         started = self._now()
         try:
+            self._take()
+        except ClusterError:
+            self._give_back_what_may_have_landed()
+            raise
+        self._valid_until = started + self._ttl - _MARGIN
+
+    def _take(self) -> None:
+        try:
             self._held = self._cluster.create(self._wanted({}))
         except Conflict:
             found = self._cluster.get("Lease", NAME, self._namespace)
@@ -57,7 +66,18 @@ class Lease:
                 raise NotReady(
                     f"another run began in namespace {self._namespace} at this very moment; nothing was touched"
                 ) from None
-        self._valid_until = started + self._ttl - _MARGIN
+
+    def _give_back_what_may_have_landed(self) -> None:
+        """No answer is not a no: the run does not begin, so that nobody must wait for a lease of its name."""
+
+        def gone() -> bool:
+            try:
+                forget(self._cluster, self._namespace, self._run)
+            except ClusterError:
+                return False
+            return True
+
+        wait_until(gone, clock=RealClock(), within=_GIVE_BACK_WITHIN, every=0.2)
 
     def renew(self) -> None:
         """Hold it for another while. LeaseLost when somebody else has it; other trouble leaves it as long as it was."""

@@ -114,3 +114,20 @@ def test_a_colleague_takes_over_only_from_who_is_silent(cluster, namespace, leas
     leases.forget(cluster, namespace, "run-1")
     leases.forget(cluster, namespace, "run-1")
     leases.take_over(cluster, namespace, "run-1")  # nobody holds it: nothing to take
+
+
+def test_an_answer_that_was_lost_leaves_no_lease_behind(cluster, namespace):
+    class Losing:
+        """Does what it is asked to, and loses the answer."""
+
+        def create(self, obj):
+            cluster.create(obj)
+            raise ClusterError("could not create lease/gameday-run: no answer")
+
+        def __getattr__(self, name):
+            return getattr(cluster, name)
+
+    with pytest.raises(ClusterError, match="no answer"):
+        Lease(Losing(), namespace, "run-1", 30.0).acquire()
+    with pytest.raises(NotFound):
+        cluster.get("Lease", leases.NAME, namespace)
