@@ -24,6 +24,7 @@ from chaos.engine.planning import Settings, prepare
 from chaos.engine.recovery import Recovered, take_over
 from chaos.engine.recovery import recover as _recover
 from chaos.engine.run import Run, execute, refuse_to_start
+from chaos.engine.safeguards import refuse_busy
 from chaos.errors import BadInput, GamedayError, NotReady
 from chaos.evaluation.findings import find
 from chaos.evaluation.judge import judge as _judge
@@ -91,6 +92,7 @@ def plan(story: Story, place: Place, *, seed: int, guard: bool = True, ttl: floa
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:
     """Run the story, judge it, and write its run directory."""
     refuse_to_start(place)
+    refuse_busy(place, story)
     if options.plan:
         drift.refuse_other_place(options.plan, story, place.environment)
     seed = _seed(options)
@@ -147,9 +149,18 @@ def recover_from_cluster(place: Place, run: str = "", *, namespace: str = "") ->
     found = [each for each in cluster_ledger.read_all(world.cluster, namespace) if run in ("", each.header.run)]
     if run and not found:
         raise BadInput(f"run {run} left no ledger in {place.environment.name}{f', namespace {namespace}' if namespace else ''}")
+    results: list[Recovered] = []
+    busy: list[str] = []
     for contents in found:
-        take_over(contents, world)
-    return [result for contents in found for result in _recover(contents, lambda _: world)]
+        try:
+            take_over(contents, world)
+        except NotReady as error:
+            busy.append(str(error))
+            continue
+        results += _recover(contents, lambda _: world)
+    if busy and all(result.state == "clean" for result in results):
+        raise NotReady("\n".join(busy))
+    return results
 
 
 def versions() -> dict[str, str]:

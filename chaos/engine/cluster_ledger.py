@@ -30,6 +30,7 @@ class Mirrored(Record):
 
     entry: Entry
     calls: list[Call] = []
+    nothing_stays: bool = False  # of its own accord, or with its owner: there is nothing to put back
 
 
 def ledger_name(run: str) -> str:
@@ -70,7 +71,7 @@ class ClusterLedger:
         try:
             return self._cluster.create(obj)
         except Conflict:  # a first try whose answer was lost
-            return self._cluster.replace(obj)
+            return self._cluster.patch("ConfigMap", name, self._header.namespace, {"data": data})
 
     def tell(self, record: Record) -> None:
         """How far a change has come; `flush` writes it. Whoever reads takes every change for one that may have been made."""

@@ -22,7 +22,9 @@ def needed(changes: Sequence[Prepared]) -> bool:
 def over(changes: Sequence[Prepared], run: str, ttl: float) -> dict[str, Any]:
     """What the guard's spec says."""
     calls = [call for change in changes for call in change.calls]
-    return {"ttl": ttl, "ledger": ledger_name(run), "lease": lease.NAME, "owner": owner_name(run), "calls": calls}
+    struck = sorted({target.name for change in changes for target in change.state.targets if target.kind == "Node"})
+    names = {"ledger": ledger_name(run), "lease": lease.NAME, "owner": owner_name(run)}
+    return {"ttl": ttl, **names, "calls": calls, "avoid": struck}
 
 
 def ttl_words(fault: Prepared, guard: Prepared | None) -> str:
@@ -50,7 +52,7 @@ def permissions(namespace: str) -> list[Permission]:
     """What lease, owner and the ledger in the cluster need of the API."""
     wanted = {
         ("leases", "coordination.k8s.io"): {"inject": "create", "undo": "get update delete"},
-        ("configmaps", ""): {"inject": "create", "undo": "get list patch update delete"},
+        ("configmaps", ""): {"inject": "create", "undo": "get list patch delete"},
         ("jobs", "batch"): {"inject": "create", "undo": "get patch delete"},
     }
     return [

@@ -57,9 +57,8 @@ class Lease:
         try:
             self._held = self._cluster.create(self._wanted({}))
         except Conflict:
+            refuse_held(self._cluster, self._namespace)
             found = self._cluster.get("Lease", NAME, self._namespace)
-            if words := _held_by(found):
-                raise NotReady(f"{words} in namespace {self._namespace}; wait for it, or stop it: gameday stop") from None
             try:
                 self._held = self._cluster.replace(self._wanted(found))
             except Conflict:
@@ -97,7 +96,7 @@ class Lease:
         except NotFound:
             self.lost = "nobody: it was deleted"
         else:
-            holder = found["spec"].get("holderIdentity") or "nobody"
+            holder = found["spec"].get("holderIdentity") or GUARD  # who is done with its work gives it back
             if holder == self._run:
                 self._held = self._cluster.replace(self._wanted(found))
                 return
@@ -156,6 +155,16 @@ def _held_by(lease: Obj) -> str:
         else f"run {holder} is at work"
     )
     return f"{who} (since {spec.get('acquireTime', renewed)}, last sign of life {max(0.0, age.total_seconds()):.0f} s ago)"
+
+
+def refuse_held(cluster: Cluster, namespace: str) -> None:
+    """NotReady, with the facts, while a run is at work in the namespace. Reads only."""
+    try:
+        words = _held_by(cluster.get("Lease", NAME, namespace))
+    except NotFound:
+        return
+    if words:
+        raise NotReady(f"{words} in namespace {namespace}; wait for it, or stop it: gameday stop")
 
 
 def take_over(cluster: Cluster, namespace: str, run: str) -> None:

@@ -36,6 +36,11 @@ class Prepared:
         return all(isinstance(call, DeleteOwn) for call in self.calls)
 
     @property
+    def nothing_stays(self) -> bool:
+        """Whether there is nothing to put back: it is over at once, or goes with its owner."""
+        return self.module.PRIVILEGE == "api" and not self.calls
+
+    @property
     def dependency(self) -> str:
         """The Service or workload that it is felt at, for people and for evidence."""
         return dependency_of(self.state)

@@ -81,7 +81,9 @@ def _whole(contents: Contents) -> Entry:
 def _undo_all(contents: Contents, world: World, clock: Clock) -> list[Recovered]:
     """Together: faults, then what a run needs around them; the guard last, and only when all else is clean."""
     found = [
-        _result(contents, each, "clean", "read back as clean before") for each in contents.entries if each.edge == "verified"
+        _result(contents, each, "clean", "nothing left to do: " + each.undo)
+        for each in contents.entries
+        if each.edge == "verified"
     ]
     faults = [entry for entry in contents.open if entry.fault not in FITTINGS]
     fittings = [entry for entry in contents.open if entry.fault in FITTINGS and entry.fault != _GUARD]
@@ -101,8 +103,11 @@ def _together(entries: Sequence[Entry], undo: Callable[[Entry], Recovered]) -> l
 
 
 def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recovered:
-    module: Injector = MODULES[entry.fault]
-    state: FaultState = module.State.model_validate(entry.state)
+    try:
+        module: Injector = MODULES[entry.fault]
+        state: FaultState = module.State.model_validate(entry.state)
+    except (KeyError, ValueError) as error:
+        return _result(contents, entry, "unknown", f"written by another version, which can undo it: {error}")
     trouble: list[str] = []
 
     def clean() -> bool:

@@ -12,15 +12,18 @@ from contextlib import contextmanager, suppress
 from chaos.clients.world import Cluster, World
 from chaos.clock import RealClock, since_boot, wait_until
 from chaos.engine import cluster_ledger, fencing, owner
+from chaos.engine import lease as leases
 from chaos.engine.cluster_ledger import ClusterLedger, Mirrored
 from chaos.engine.guarding import TTL
 from chaos.engine.lease import Lease, LeaseLost
 from chaos.engine.owner import Owner
+from chaos.engine.place import Place
 from chaos.engine.prepared import Prepared
 from chaos.engine.stopping import StopFlag
 from chaos.errors import GamedayError, NotReady
-from chaos.ledger import LedgerHeader
+from chaos.ledger import Contents, LedgerHeader
 from chaos.model.base import Record
+from chaos.story import Story
 
 _OWNER_WAITS = 60.0
 """Seconds that the owner waits longer where there is a guard: it has to do its work first, and belongs to the owner itself."""
@@ -69,7 +72,9 @@ class Safeguards:
         beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         try:
             refuse_open(self._world.cluster, self._header.namespace, self._header.run)
-            self.ledger.make([Mirrored(entry=each.entry, calls=each.calls) for each in changes])
+            self.ledger.make(
+                [Mirrored(entry=each.entry, calls=each.calls, nothing_stays=each.nothing_stays) for each in changes]
+            )
             self._owner.make()
         except BaseException:
             self.end(clean=True)
@@ -104,6 +109,7 @@ class Safeguards:
 
     def end(self, *, clean: bool) -> str:
         """Nothing of them stays but, where something is left to put back, the ledger; in words what could not be taken away."""
+        self._over.set()  # no beat may take a lease that is given back for a lost one
         if self.lease.lost:
             return ""  # no more ours: who took the lease takes the rest away as well
         cluster, space, run = self._world.cluster, self._header.namespace, self._header.run
@@ -140,12 +146,23 @@ def _insist(act: Callable[[], None]) -> str:
     return "" if wait_until(works, clock=RealClock(), within=_TAKE_AWAY_WITHIN, every=0.2) else trouble
 
 
+def refuse_busy(place: Place, story: Story) -> None:
+    """NotReady while another run is at work where this story strikes, or has left something there. Reads only."""
+    if place.world is not None and (story.faults or story.observe):
+        leases.refuse_held(place.world.cluster, story.namespace)
+        for contents in cluster_ledger.read_all(place.world.cluster, story.namespace):
+            _refuse_left(contents, story.namespace)
+
+
 def refuse_open(cluster: Cluster, namespace: str, run: str) -> None:
     """NotReady where another run left something to put back; what it left although all is clean is swept away."""
     for contents in cluster_ledger.read_all(cluster, namespace):
+        if contents.header.run != run:
+            _refuse_left(contents, namespace)
+            forget_all(cluster, namespace, contents.header.run)
+
+
+def _refuse_left(contents: Contents, namespace: str) -> None:
+    if contents.corrupt or contents.open:
         left = contents.header.run
-        if left == run:
-            continue
-        if contents.corrupt or contents.open:
-            raise NotReady(f"run {left} left something behind in {namespace}; first: gameday recover {left} --cluster")
-        forget_all(cluster, namespace, left)
+        raise NotReady(f"run {left} left something behind in {namespace}; first: gameday recover {left} --cluster")

@@ -39,6 +39,8 @@ class GuardSpec(FaultSpec):
     lease: str
     owner: str
     calls: list[Call] = []
+    avoid: list[str] = []
+    """Nodes that are struck: it must not be on one of them."""
 
 
 class Rule(Record):
@@ -62,6 +64,7 @@ class State(FaultState):
     owner: str
     rules: list[Rule]
     kinds: list[str]
+    avoid: list[str] = []
 
 
 Spec = GuardSpec
@@ -80,6 +83,7 @@ def prepare(spec: GuardSpec, aim: Aim) -> State:
         lease=spec.lease,
         owner=spec.owner,
         rules=_rules(spec, aim.namespace, name),
+        avoid=spec.avoid,
         kinds=sorted({"Lease", "ConfigMap", "Job", "Secret", "Role", "ClusterRole"} | {call.kind for call in spec.calls}),
     )
 
@@ -88,7 +92,7 @@ def _rules(spec: GuardSpec, namespace: str, own: str) -> list[Rule]:
     """Exactly what watching, the undo calls, and going away need."""
     parts = [f"{spec.ledger}-{number}" for number in range(1, MOST_PARTS + 1)]
     found = [
-        _rule("Lease", namespace, "get patch", spec.lease),
+        _rule("Lease", namespace, "get update", spec.lease),
         _rule("ConfigMap", namespace, "get patch", spec.ledger),
         _rule("ConfigMap", namespace, "get", *parts),
         _rule("Job", namespace, "get patch delete", spec.owner),
@@ -266,6 +270,7 @@ def _pod_spec(state: State) -> Obj:
         "terminationGracePeriodSeconds": 1,
         "enableServiceLinks": False,
         "tolerations": gone,
+        **({"affinity": helpers.off_nodes(state.avoid)} if state.avoid else {}),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _NOBODY,

@@ -92,6 +92,12 @@ class Kube(putting_back.Api):
             raise Trouble("patch {}: it was being changed".format(call["name"]))
         return status == 200
 
+    def replace(self, obj):
+        """Whether it could be: only if it still is of the version that was read."""
+        meta = obj["metadata"]
+        status, _ = self.call("PUT", self.path(obj["kind"], meta.get("namespace", ""), meta["name"]), obj)
+        return status == 200
+
     def delete(self, kind, name, namespace, uid):
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         if uid:
@@ -142,11 +148,7 @@ class Guard:
         """Whether the lease is ours now: only if it still is as it was when it was last seen."""
         if lease is None or lease["spec"].get("holderIdentity") != self.run:
             return True  # nobody renews it any more: the run would find it lost as well
-        patch = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": lease["metadata"]["resourceVersion"]},
-            {"op": "replace", "path": "/spec/holderIdentity", "value": HOLDER + self.run},
-        ]
-        taken = self.kube.patch({"kind": "Lease", "name": self.lease, "namespace": self.namespace}, patch)
+        taken = self.kube.replace({**lease, "spec": {**lease["spec"], "holderIdentity": HOLDER + self.run}})
         if taken:
             say(f"no sign of life of run {self.run} for {self.ttl:.0f} s: putting back what it changed")
         return taken
@@ -216,7 +218,8 @@ class Guard:
         return trouble
 
     def tell(self, entries, left):
-        known = {each["entry"]["id"]: left.get(each["entry"]["id"], "") for each in entries if each["calls"]}
+        done = [each for each in entries if each["calls"] or each["nothing_stays"]]
+        known = {each["entry"]["id"]: left.get(each["entry"]["id"], "") for each in done}
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         record = {"by": "guard", "at": at, "entries": known}
         for name, words in sorted(known.items()):
@@ -239,7 +242,9 @@ class Guard:
                 say(f"left to the owner's deadline: {trouble}")
 
     def give_back_lease(self):
-        self.kube.merge("Lease", self.lease, self.namespace, {"spec": {"holderIdentity": ""}})
+        lease = self.kube.get("Lease", self.lease, self.namespace)
+        if lease is not None and lease["spec"].get("holderIdentity") == HOLDER + self.run:
+            self.kube.replace({**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
 
     def remove_own(self):
         self.kube.delete("Job", self.owner, self.namespace, "")

@@ -106,6 +106,13 @@ def is_hopeless(pod: Obj) -> bool:
     return any(reason in waiting_for(pod) for reason in _HOPELESS)
 
 
+def off_nodes(nodes: list[str]) -> Obj:
+    """The affinity that keeps a pod off these nodes, by the label in which nodes say their names."""
+    not_there = {"key": "kubernetes.io/hostname", "operator": "NotIn", "values": nodes}
+    terms = [{"matchExpressions": [not_there]}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+
+
 def left_of(world: World, state: FaultState, *objects: tuple[str, str]) -> list[str]:
     """Which of our objects are still there, in words."""
     left: list[str] = []

@@ -14,6 +14,7 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, Aim, FaultSpec, FaultState, Privilege, own_labels
+from chaos.injectors.helpers import off_nodes
 from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.dose import Dose, Route
 from chaos.model.run import Permission
@@ -207,18 +208,11 @@ def _pod(state: State) -> Obj:
                 "runAsGroup": _NOBODY,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            **({"affinity": _elsewhere(state.avoid)} if state.avoid else {}),
+            **({"affinity": off_nodes(state.avoid)} if state.avoid else {}),
             "containers": [_container(state)],
             "volumes": [{"name": "program", "configMap": {"name": state.pod}}],
         },
     }
-
-
-def _elsewhere(nodes: list[str]) -> Obj:
-    """A label that nodes give themselves; its value is the node's name wherever nobody has changed it."""
-    not_there = {"key": "kubernetes.io/hostname", "operator": "NotIn", "values": nodes}
-    terms = [{"matchExpressions": [not_there]}]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
 def _container(state: State) -> Obj:

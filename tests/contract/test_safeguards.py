@@ -21,6 +21,8 @@ from chaos.ledger import Ledger, LedgerHeader, ledger_folder
 pytestmark = pytest.mark.timeout(150)
 CLOCK = RealClock()
 TTL = 5.0
+SCALE = [{"kind": "scale-to-zero", "deployment": "web", "to": 1}]
+LATENCY = [{"kind": "latency", "service": "web", "latency": "200ms"}]
 
 
 class Deaf:
@@ -33,11 +35,9 @@ class Deaf:
 class Machine:
     """A machine that runs a story: its changes, its safeguards, and the plug that can be pulled."""
 
-    def __init__(self, world, aim, folder, *, ttl=TTL, guard=True):
+    def __init__(self, world, aim, folder, *, ttl=TTL, guard=True, faults=SCALE):
         self.world, self.aim = world, aim
-        scale = INJECTORS["scale-to-zero"]
-        state = scale.prepare(scale.Spec(kind="scale-to-zero", deployment="web", to=1), aim)
-        self.changes = [Prepared(step=aim.step, kind="scale-to-zero", module=scale, state=state)]
+        self.changes = [self._fault(f"{aim.step}-{number}", raw) for number, raw in enumerate(faults)]
         if guard:
             fitting = FITTINGS["guard"]
             spec = fitting.Spec(**guarding.over(self.changes, aim.run, ttl))
@@ -68,6 +68,11 @@ class Machine:
             patience=self.safe.patience,
         )
         self.made = [Change(each, tools) for each in self.changes]
+
+    def _fault(self, step, raw):
+        module = INJECTORS[raw["kind"]]
+        state = module.prepare(module.Spec.model_validate(raw), replace(self.aim, step=step))
+        return Prepared(step=step, kind=raw["kind"], module=module, state=state)
 
 
 @pytest.fixture
@@ -123,13 +128,33 @@ def test_silence_makes_the_guard_put_everything_back_and_the_stalled_run_writes_
         here.safe.undoing.cluster.patch("Deployment", "web", aim.namespace, {"spec": {"replicas": 1}})
     here.made[0].withdraw()  # can only look, and sees that it is back
     assert here.made[0].left_over == ""
-    told = wait_until(lambda: here.safe.ledger.record().get("entries") == {aim.step: ""}, clock=CLOCK, within=15.0)
+    told = wait_until(lambda: here.safe.ledger.record().get("entries") == {"step-0": "", "guard": ""}, clock=CLOCK, within=15.0)
     assert told, here.safe.ledger.record()
     left = {f"ConfigMap/{cluster_ledger.ledger_name(aim.run)}", "Lease/gameday-run"}
     assert wait_until(lambda: set(ours(world, aim)) == left, clock=CLOCK, within=30.0), ours(world, aim)
     (contents,) = cluster_ledger.read_all(world.cluster, aim.namespace)
     assert {(result.fault, result.state) for result in recover(contents, lambda _: world)} >= {("scale-to-zero", "clean")}
     assert ours(world, aim) == []
+
+
+def test_what_stood_in_a_path_goes_after_the_path_leads_past_it(machine, world, aim):
+    """The proxy belongs to no deadline: taking it away while the Service still leads to it would be an outage."""
+    here = machine(faults=LATENCY)
+    before = world.cluster.get("Service", "web", aim.namespace)["spec"]["selector"]
+    with here.safe.over(here.changes):
+        assert arm(here.made), [change.failed for change in here.made]
+        assert here.made[0].strike()
+        assert world.cluster.get("Service", "web", aim.namespace)["spec"]["selector"] != before
+    proxy = here.changes[0].state.proxy
+
+    def is_back():
+        there = [each["metadata"]["name"] for each in world.cluster.find("Deployment", aim.namespace)]
+        selects = world.cluster.get("Service", "web", aim.namespace)["spec"]["selector"]
+        assert proxy in there or selects == before, "the Service leads to a proxy that is gone"
+        return proxy not in there
+
+    assert wait_until(is_back, clock=CLOCK, within=60.0)
+    assert wait_until(lambda: here.safe.ledger.record().get("entries", {}).get("step-0") == "", clock=CLOCK, within=15.0)
 
 
 def test_what_somebody_else_changed_meanwhile_the_guard_leaves_alone_and_says_so(machine, world, aim):
@@ -142,7 +167,7 @@ def test_what_somebody_else_changed_meanwhile_the_guard_leaves_alone_and_says_so
 
     def told():
         nonlocal words
-        words = here.safe.ledger.record().get("entries", {}).get(aim.step, "")
+        words = here.safe.ledger.record().get("entries", {}).get("step-0", "")
         return bool(words)
 
     assert wait_until(told, clock=CLOCK, within=60.0)

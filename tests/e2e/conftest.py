@@ -44,11 +44,11 @@ def gameday(state, tmp_path):
     """Start `gameday ARGS` as a process of its own, in a folder of its own."""
     started = []
 
-    def start(*args, cwd=tmp_path):
+    def start(*args, cwd=tmp_path, own_state=state):
         process = subprocess.Popen(
             [sys.executable, "-m", "chaos", *map(str, args)],
             cwd=cwd,
-            env=os.environ | {"GAMEDAY_STATE": str(state)},
+            env=os.environ | {"GAMEDAY_STATE": str(own_state)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -145,3 +145,34 @@ def test_with_its_machine_gone_the_guard_in_the_cluster_puts_it_back(gameday, sh
 def put_back(cluster):
     """Whether nothing of a run is left but the ledger in which the guard says what it did."""
     return all(trace.startswith("ConfigMap/gameday-ledger") for trace in traces(cluster))
+
+
+def test_a_runner_that_was_stalled_finds_the_guard_done_and_writes_nothing_more(gameday, shop, state, tmp_path):
+    runner = gameday("run", SCENARIO, "--on", "sandbox", "--ttl", "5s", "--reports", tmp_path / "reports")
+    contents = await_strike(state, runner)
+    runner.send_signal(signal.SIGSTOP)
+    assert wait_until(lambda: put_back(shop), clock=CLOCK, within=20.0), traces(shop)
+    runner.send_signal(signal.SIGCONT)
+    output, _ = runner.communicate(timeout=90)
+    assert runner.returncode == 3, output  # stopped, and read back as clean: no verdict, and no left-over
+    assert "the guard has taken over" in output
+    assert put_back(shop), "nothing was struck anew"
+    assert not contents.path.exists()
+    assert gameday("recover", "--cluster", "--on", "sandbox", cwd=tmp_path).wait(timeout=30) == 0
+    assert traces(shop) == []
+
+
+def test_of_two_runs_in_one_namespace_the_second_is_refused_with_the_facts(gameday, shop, state, tmp_path):
+    first = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "reports")
+    await_strike(state, first)
+    (tmp_path / "state").mkdir()  # another person, who reaches the same cluster
+    (tmp_path / "state" / "sandbox").symlink_to(state / "sandbox")
+    elsewhere = gameday("run", SCENARIO, "--on", "sandbox", "--reports", tmp_path / "other", own_state=tmp_path / "state")
+    output, _ = elsewhere.communicate(timeout=60)
+    assert elsewhere.returncode == 5, output
+    assert "is at work" in output
+    assert "last sign of life" in output
+    first.send_signal(signal.SIGTERM)
+    output, _ = first.communicate(timeout=60)
+    assert first.returncode in (1, 3), output
+    assert traces(shop) == []
