@@ -20,6 +20,12 @@ def _own_state(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def loopback() -> str:
+    """The first three numbers of loopback addresses that no other test process uses: ports that are always the same are free."""
+    return f"127.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}"
+
+
+@pytest.fixture(scope="session")
 def sandbox(tmp_path_factory):
     """A sandbox that dies with the test run."""
     folder = tmp_path_factory.mktemp("sandbox")

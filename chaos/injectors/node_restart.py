@@ -25,20 +25,20 @@ class NodeRestart(OneNodeSpec):
     """A node restarts."""
 
     kind: Literal["node-restart"]
-    off: Annotated[Duration, Field(ge=6.0)] = 8.0
+    down_for: Annotated[Duration, Field(ge=6.0)] = 8.0
     """How long it is off; long enough for that to be seen."""
 
     @model_validator(mode="after")
     def _back_in_time(self) -> Self:
-        if self.duration < self.off:
-            raise ValueError("duration is shorter than off: the undo would come before the node comes back by itself")
+        if self.duration < self.down_for:
+            raise ValueError("duration is shorter than down_for: the undo would come before the node comes back by itself")
         return self
 
 
 class State(ContainerState):
     """How long the node is off."""
 
-    off: float
+    down_for: float
 
 
 Spec = NodeRestart
@@ -51,7 +51,7 @@ _DUE: dict[tuple[str, str], threading.Timer] = {}
 
 def prepare(spec: NodeRestart, aim: Aim) -> State:
     fields = choosing_nodes.prepare(spec, aim, [one_container.chosen(spec, aim)])
-    return State(**fields, off=spec.off)
+    return State(**fields, down_for=spec.down_for)
 
 
 def start(state: State, world: World) -> None:
@@ -61,7 +61,7 @@ def start(state: State, world: World) -> None:
         with suppress(GamedayError):  # the undo does the same, again and again, and tells what stands in its way
             node_containers.stop(state, world)
 
-    back = _DUE[state.run, state.step] = threading.Timer(state.off, come_back)
+    back = _DUE[state.run, state.step] = threading.Timer(state.down_for, come_back)
     back.daemon = True
     back.start()
 
@@ -74,6 +74,6 @@ def stop(state: State, world: World) -> None:
 
 
 def dose(state: State) -> Dose:
-    within = {"within": state.off}
-    words = f"node {state.nodes[0].name} is off for {state.off:g} s: its kubelet gives no answer"
+    within = {"within": state.down_for}
+    words = f"node {state.nodes[0].name} is off for {state.down_for:g} s: its kubelet gives no answer"
     return node_containers.dose(state, words).model_copy(update=within)

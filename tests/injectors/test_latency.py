@@ -32,7 +32,7 @@ def test_units_are_those_of_toxiproxy():
         ({"latency": "10ms", "jitter": "20ms"}, "jitter is larger than latency"),
         ({"bandwidth": "999B"}, "below 1kB"),
         ({"latency": "10ms", "toxicity": "0%"}, "would strike nothing"),
-        ({"latency": "10ms", "renew": "cut"}, "wait"),
+        ({"latency": "10ms", "renew": "now"}, "wait"),
         ({"latency": "10ms", "latenci": "10ms"}, "Extra inputs"),
     ],
 )

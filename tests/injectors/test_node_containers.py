@@ -188,7 +188,7 @@ def test_what_is_to_be_spared_is(prepared):
 
 def test_a_restarted_node_comes_back_by_itself_and_by_the_undo_too(prepared, nodes, world):
     state = prepared(node_restart)
-    quick = state.model_copy(update={"off": 0.05})
+    quick = state.model_copy(update={"down_for": 0.05})
     node_restart.start(quick, world)
     assert wait_until(lambda: node_restart.verify(quick, world) == [], clock=RealClock(), within=5)
     node_restart.start(state, world)
@@ -198,7 +198,7 @@ def test_a_restarted_node_comes_back_by_itself_and_by_the_undo_too(prepared, nod
 
 
 def test_once_undone_a_restart_never_gives_back_what_is_struck_later(prepared, nodes, world):
-    quick = prepared(node_restart).model_copy(update={"off": 0.2})
+    quick = prepared(node_restart).model_copy(update={"down_for": 0.2})
     node_restart.start(quick, world)
     node_restart.stop(quick, world)
     later = prepared()

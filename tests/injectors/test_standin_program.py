@@ -95,9 +95,9 @@ def vendor_at(address="127.0.0.1", context=None):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, loopback):
     with vendor_at() as upstream:
-        found = StandIn("127.0.0.77", upstream, tmp_path_factory.mktemp("pod"))
+        found = StandIn(f"{loopback}.77", upstream, tmp_path_factory.mktemp("pod"))
         yield found
         found.end()
 
@@ -209,7 +209,7 @@ def test_nobody_behind_it_is_a_bad_gateway(tmp_path):
             alone.end()
 
 
-def test_with_the_vendors_certificate_it_speaks_tls_in_the_vendors_name(tmp_path):
+def test_with_the_vendors_certificate_it_speaks_tls_in_the_vendors_name(tmp_path, loopback):
     made = certificates.make(["payments"])
     folder = tmp_path / "tls"
     folder.mkdir()
@@ -219,7 +219,7 @@ def test_with_the_vendors_certificate_it_speaks_tls_in_the_vendors_name(tmp_path
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     trust = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     with vendor_at(context=context) as upstream:
-        secure = StandIn("127.0.0.79", upstream, tmp_path)
+        secure = StandIn(f"{loopback}.79", upstream, tmp_path)
         try:
             with secure.connect() as connection:
                 raw = socket.create_connection((secure.address, secure.port), 3)

@@ -28,7 +28,8 @@ class Customer(FastHttpUser):
     def buy(self):
         self.client.get("/buy", name="buy", context={"transaction": "buy", "id": f"{id(number)}-{next(number)}"})
 """
-MASTER, WORKER = "127.0.7.1", "127.0.7.2"
+_OWN = f"127.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}"  # no other test process has these
+MASTER, WORKER = f"{_OWN}.1", f"{_OWN}.2"
 
 
 class ApiServer(ThreadingHTTPServer):
