@@ -44,7 +44,11 @@ def guard_options(command: F) -> F:
             callback=_ttl,
             help="Silence after which the guard in the cluster puts everything back: from 5s to 10m.",
         ),
-        click.option("--guard/--no-guard", default=True, help="Whether there is such a guard. Default: there is one."),
+        click.option(
+            "--guard/--no-guard",
+            default=True,
+            help="Whether a small pod in the cluster puts everything back when this machine is gone.",
+        ),
     ):
         command = option(command)
     return command

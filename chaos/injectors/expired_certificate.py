@@ -29,7 +29,7 @@ _NOTES = (
 
 
 class ExpiredCertificate(FaultSpec):
-    """Nobody renewed it."""
+    """A server shows a certificate that ran out: nobody renewed it."""
 
     kind: Literal["expired-certificate"]
     secret: Name

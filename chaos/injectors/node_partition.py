@@ -16,7 +16,7 @@ PRIVILEGE: Privilege = "docker"
 
 
 class NodePartition(OneNodeSpec):
-    """A node's cable is pulled."""
+    """A node loses its network, as when its cable is pulled."""
 
     kind: Literal["node-partition"]
 

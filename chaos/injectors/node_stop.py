@@ -16,7 +16,7 @@ PRIVILEGE: Privilege = "docker"
 
 
 class NodeStop(OneNodeSpec):
-    """A node's power fails."""
+    """A node is off at once, as when its power fails."""
 
     kind: Literal["node-stop"]
 

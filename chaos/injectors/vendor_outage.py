@@ -34,7 +34,7 @@ _SPARE = 30.0  # seconds that a mode outlives its fault at most, should nobody u
 
 
 class VendorOutage(PathSpec):
-    """A provider's bad day."""
+    """A provider fails, in one of nine ways: from refusing to wrong answers."""
 
     kind: Literal["vendor-outage"]
     mode: Mode

@@ -20,7 +20,7 @@ LABEL_ZONE = "topology.kubernetes.io/zone"
 
 
 class ZoneOutage(ContainerSpec):
-    """A zone is gone."""
+    """All nodes of a zone are gone at once."""
 
     kind: Literal["zone-outage"]
     zone: str | None = None
