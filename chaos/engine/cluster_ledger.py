@@ -13,8 +13,9 @@ from typing import Any
 
 from chaos.clients.world import Cluster, Obj
 from chaos.engine.owner import reference_to
-from chaos.errors import Conflict, NotFound
+from chaos.errors import Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, LABEL_UNDO, OWN_LABEL
+from chaos.injectors.guard_rights import MOST_PARTS
 from chaos.injectors.helpers import name_for
 from chaos.ledger import Contents, Edge, Entry, LedgerHeader
 from chaos.model.base import Record
@@ -52,6 +53,8 @@ class ClusterLedger:
         """Write down all that may be changed. Only when this has returned may anything be."""
         text = json.dumps([each.model_dump(mode="json") for each in changes], separators=(",", ":"))
         pieces = [text[at : at + _PART] for at in range(0, len(text), _PART)]  # JSON is ASCII here: characters are bytes
+        if len(pieces) - 1 > MOST_PARTS:
+            raise NotReady(f"this run may change so much that its ledger would take {len(text) // 2**20} MiB: split it")
         for number, piece in enumerate(pieces[1:], start=1):
             self._create(f"{ledger_name(self._header.run)}-{number}", "part", {"entries": piece})
         public = self._header.model_copy(update={"kubeconfig": "", "context": "", "folder": ""})  # nothing of this machine

@@ -5,7 +5,6 @@ run's changes need, by the names of the objects, and nothing else.
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,17 +14,15 @@ from chaos.clock import RealClock, wait_until
 from chaos.errors import Conflict, NotReady
 from chaos.injectors import helpers
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, Aim, FaultSpec, FaultState, Privilege, own_labels
+from chaos.injectors.guard_rights import Rule, elsewhere, rules_for
 from chaos.injectors.undoing import delete_own, put_back, still_changed
-from chaos.model.base import Record
 from chaos.model.dose import Dose
 from chaos.model.run import Permission
-from chaos.model.undo import Call, DeleteOwn, RestoreData
+from chaos.model.undo import Call
 from chaos.probes.pods_ready import is_ready
 
 PRIVILEGE: Privilege = "api"
 PORT = 8472
-MOST_PARTS = 9
-"""Of the ledger in the cluster: the account names each."""
 _NOBODY = 65534
 _FILES = {"program.py": "guard_program.py", "putting_back.py": "putting_back.py"}
 
@@ -41,16 +38,6 @@ class GuardSpec(FaultSpec):
     calls: list[Call] = []
     avoid: list[str] = []
     """Nodes that are struck: it must not be on one of them."""
-
-
-class Rule(Record):
-    """A right of the guard in one namespace ("" = on what lives in none)."""
-
-    namespace: str
-    group: str
-    resource: str
-    verbs: list[str]
-    names: list[str] = []  # none: a create, which cannot be limited by name
 
 
 class State(FaultState):
@@ -82,58 +69,10 @@ def prepare(spec: GuardSpec, aim: Aim) -> State:
         ledger=spec.ledger,
         lease=spec.lease,
         owner=spec.owner,
-        rules=_rules(spec, aim.namespace, name),
+        rules=rules_for(spec, aim.namespace, name),
         avoid=spec.avoid,
         kinds=sorted({"Lease", "ConfigMap", "Job", "Secret", "Role", "ClusterRole"} | {call.kind for call in spec.calls}),
     )
-
-
-def _rules(spec: GuardSpec, namespace: str, own: str) -> list[Rule]:
-    """Exactly what watching, the undo calls, and going away need."""
-    parts = [f"{spec.ledger}-{number}" for number in range(1, MOST_PARTS + 1)]
-    found = [
-        _rule("Lease", namespace, "get update", spec.lease),
-        _rule("ConfigMap", namespace, "get patch", spec.ledger),
-        _rule("ConfigMap", namespace, "get", *parts),
-        _rule("Job", namespace, "get patch delete", spec.owner),
-    ]
-    for call in spec.calls:
-        found += _rules_of(call)
-    for space in _elsewhere(found, namespace):
-        found.append(_rule("Role" if space else "ClusterRole", space, "get delete", own))
-    return _merged(found)
-
-
-def _rules_of(call: Call) -> list[Rule]:
-    if isinstance(call, DeleteOwn):
-        return [_rule(call.kind, call.namespace, "get delete", call.name)]
-    if isinstance(call, RestoreData):
-        found = [_rule(call.kind, call.namespace, "get patch", call.name)]
-        found.append(_rule("Secret", call.namespace, "get delete", call.undo_secret))
-        return found + ([_rule(call.kind, call.namespace, "create")] if call.recreate else [])
-    below = _rule(call.kind, call.namespace, "patch", call.name, below=call.subresource)
-    return [_rule(call.kind, call.namespace, "get", call.name), below]
-
-
-def _rule(kind: str, namespace: str, verbs: str, *names: str, below: str = "") -> Rule:
-    known = KINDS[kind]
-    space = namespace if known.namespaced else ""
-    resource = f"{known.plural}/{below}" if below else known.plural
-    return Rule(namespace=space, group=known.group, resource=resource, verbs=verbs.split(), names=list(names))
-
-
-def _merged(rules: list[Rule]) -> list[Rule]:
-    """One rule for each resource and set of verbs, with all names; the same rights as before."""
-    found: dict[tuple[str, str, str, str, bool], Rule] = {}
-    for rule in rules:
-        key = (rule.namespace, rule.group, rule.resource, " ".join(rule.verbs), bool(rule.names))
-        names = found[key].names if key in found else []
-        found[key] = rule.model_copy(update={"names": names + [name for name in rule.names if name not in names]})
-    return list(found.values())
-
-
-def _elsewhere(rules: Iterable[Rule], namespace: str) -> list[str]:
-    return sorted({rule.namespace for rule in rules} - {namespace})
 
 
 def permissions(state: State) -> list[Permission]:
@@ -143,7 +82,7 @@ def permissions(state: State) -> list[Permission]:
     wanted = [_right("create", *kind, space, "inject") for kind in made]
     wanted += [_right(verb, *kind, space, "undo") for kind in made for verb in ("get", "delete")]
     wanted.append(_right("list", "pods", "", space, "observe"))
-    for at in [space, *_elsewhere(state.rules, space)]:
+    for at in [space, *elsewhere(state.rules, space)]:
         for resource in ("roles", "rolebindings") if at else ("clusterroles", "clusterrolebindings"):
             group = "rbac.authorization.k8s.io"
             wanted.append(_right("create", resource, group, at, "inject"))
@@ -168,7 +107,7 @@ def announce(state: State, world: World) -> None:
     """All of its objects are there, before anything that it guards is changed; the pod may still be starting."""
     cluster = world.cluster
     helpers.make(cluster, {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": _meta(state)})
-    for space in [state.namespace, *_elsewhere(state.rules, state.namespace)]:
+    for space in [state.namespace, *elsewhere(state.rules, state.namespace)]:
         _make_rights(state, world, space)
     data = {name: Path(__file__).with_name(file).read_text(encoding="utf-8") for name, file in _FILES.items()}
     helpers.make(cluster, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": _meta(state), "data": data})
@@ -238,7 +177,7 @@ def _own(state: State) -> list[Call]:
 def _own_elsewhere(state: State) -> list[Call]:
     return [
         delete_own(state, "Role" if space else "ClusterRole", state.name).model_copy(update={"namespace": space})
-        for space in _elsewhere(state.rules, state.namespace)
+        for space in elsewhere(state.rules, state.namespace)
     ]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from chaos.engine import cluster_ledger
 from chaos.engine.cluster_ledger import ClusterLedger, Mirrored
+from chaos.errors import NotReady
 from chaos.ledger import Entry, LedgerHeader
 from chaos.model.run import Environment
 from chaos.model.undo import DeleteOwn
@@ -37,6 +38,13 @@ def test_all_changes_are_read_back_as_they_were_written(targets, parts, cluster,
     assert contents.corrupt == ""
     cluster_ledger.forget(cluster, namespace, "r1")
     cluster_ledger.forget(cluster, namespace, "r1")
+    assert maps(cluster, namespace) == []
+
+
+def test_more_than_the_guard_may_read_is_refused_before_anything_is_written(cluster, namespace, monkeypatch):
+    monkeypatch.setattr(cluster_ledger, "_PART", 1000)
+    with pytest.raises(NotReady, match="split it"):
+        ClusterLedger(cluster, header(namespace)).make([mirrored("a", 200)])
     assert maps(cluster, namespace) == []
 
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from chaos.clients.world import World
-from chaos.injectors import guard
+from chaos.injectors import guard, guard_rights
 from chaos.injectors.base import Aim
 from chaos.model.caps import Caps
 from chaos.model.undo import DeleteOwn, PatchBack, RestoreData
@@ -43,7 +43,7 @@ def rights(state, namespace="shop"):
     }
 
 
-PARTS = {("configmaps", "get", f"ledger-{number}") for number in range(1, guard.MOST_PARTS + 1)}
+PARTS = {("configmaps", "get", f"ledger-{number}") for number in range(1, guard_rights.MOST_PARTS + 1)}
 BASE = PARTS | {
     ("leases", "get", "lease"),
     ("leases", "update", "lease"),
