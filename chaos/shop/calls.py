@@ -3,6 +3,7 @@
 A call fails as `Unavailable` with a short reason, whatever the way in which the other side is not there.
 """
 
+import contextlib
 import http.client
 import json
 import random
@@ -43,6 +44,8 @@ class Client:
     tls_name: str = ""
     max_age: float = 3.0
     """Seconds that a pooled connection lives: load balancing moves on, and so does whatever was put into the path."""
+    connect_within: float = 0.2
+    """Seconds after which a connection that nobody accepts is given up for another one, which may lead to another pod."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -51,9 +54,15 @@ class _Connection(http.client.HTTPConnection):
         self.born = time.monotonic()
         self._client, self._tls = client, tls
 
-    def connect(self) -> None:
-        super().connect()
+    def reach(self, deadline: float | None) -> None:
+        """Be connected, with as many tries as the deadline has room for; without one a single try waits for ever."""
+        while not self.sock:
+            left = _left(deadline)
+            self.timeout = left if left is None else min(left, self._client.connect_within)
+            with contextlib.suppress(TimeoutError):
+                self.connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.settimeout(_left(deadline))
         if self._tls:
             context = self._client.tls or ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self._client.tls_name or self.host)
@@ -132,8 +141,7 @@ def _left(deadline: float | None) -> float | None:
 
 def _exchange(connection: _Connection, request: tuple[str, str, bytes | None, dict[str, str]], deadline: float | None) -> Reply:
     if connection.sock is None:
-        connection.timeout = _left(deadline)
-        connection.connect()
+        connection.reach(deadline)
     method, path, body, headers = request
     sock = connection.sock
     sock.settimeout(_left(deadline))

@@ -2,6 +2,7 @@ import socket
 import socketserver
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -131,3 +132,34 @@ def test_calls_come_from_the_address_of_the_pod(wire):
     server, peer = wire(answer_all, source="127.0.0.77")
     peer.request("GET", "/", timeout=1.0)
     assert server.connections[0][0] == "127.0.0.77"
+
+
+@pytest.fixture
+def full():
+    """A door that neither takes a connection nor refuses it, like a pod whose node is gone, until somebody is let in."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(0)
+        with socket.create_connection(door.getsockname()):
+            yield door
+
+
+def test_where_nobody_takes_a_connection_another_is_tried_at_once(full):
+    def let_in():
+        full.accept()[0].close()
+        connection, _ = full.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(OK)
+
+    opening = threading.Timer(0.12, let_in)
+    opening.start()
+    begin = time.monotonic()
+    with closing(Peer(f"http://127.0.0.1:{full.getsockname()[1]}", Client(connect_within=0.05))) as peer:
+        assert peer.request("GET", "/", timeout=5.0).status == 200
+    assert 0.12 <= time.monotonic() - begin < 0.9, "the kernel would have asked again after a second"
+    opening.join()
+
+
+def test_tries_to_connect_do_not_outlast_the_deadline(full):
+    assert reason(Peer(f"http://127.0.0.1:{full.getsockname()[1]}", Client(connect_within=0.05))) == "timeout"

@@ -127,6 +127,27 @@ def test_single_replica(fixed):
     assert (before["storefront"], before["checkout"], set(after.values())) == (2, 2, {1})
 
 
+def homes(deployment):
+    """Zones by how much the pods of a Deployment would like to stand in them, the best first."""
+    wishes = pod_of(deployment)["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    wishes.sort(key=lambda wish: -wish["weight"])
+    return [wish["preference"]["matchExpressions"][0]["values"][0] for wish in wishes]
+
+
+@pytest.mark.parametrize("weak", [(), ("single-replica",)])
+def test_a_zone_with_checkout_may_go_dark_and_spare_the_front_door_and_what_is_in_memory(weak):
+    wished = {name: homes(obj)[: obj["spec"]["replicas"]] for name, obj in of_kind(weakened(*weak), "Deployment").items()}
+    spared = {zone for name in ("storefront", "orders", "payments", "sessions") for zone in wished[name]}
+    assert set(wished["checkout"]) - spared
+
+
+def test_what_has_replicas_is_spread_over_zones_without_regard_to_the_release_before(fixed):
+    for name, obj in of_kind(fixed, "Deployment").items():
+        spread = pod_of(obj).get("topologySpreadConstraints", [])
+        assert len(spread) == (obj["spec"]["replicas"] > 1), name
+        assert all(each["topologyKey"].endswith("/zone") and each["matchLabelKeys"] for each in spread)
+
+
 def test_no_readiness_probe():
     containers = [pod_of(obj)["containers"][0] for obj in of_kind(weakened("no-readiness-probe"), "Deployment").values()]
     assert not any("readinessProbe" in container for container in containers)
