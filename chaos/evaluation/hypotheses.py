@@ -191,6 +191,7 @@ def no_readiness_probe(seen: Evidence) -> Case:
             case.speaks(
                 0.85, f"{while_ready} of {failures} failures came while every replica of {service} was said to be ready"
             )
+            _mind_missing_pods(case, seen)  # it takes a while until somebody says that a pod is gone
             return case
         if lowest:
             case.against.append(f"{service} showed {lowest[0]} of {lowest[1]} ready, so somebody looks")

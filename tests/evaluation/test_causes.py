@@ -162,6 +162,16 @@ def test_one_replica_that_was_gone(kit, killed):
     assert found.code == "single-replica"
 
 
+def test_one_replica_on_a_node_that_was_gone_before_anybody_knew(kit, killed):
+    killed.seen = "zone zone-a is gone"
+    killed.observe(
+        ready=lambda moment: {"checkout": 0 if 9 <= moment - kit.strike < 11 else 1}, desired=lambda _: {"checkout": 1}
+    )
+    found = cause(kit, killed.during(failed(0.01), kit.strike, kit.strike + 11))
+    assert found.code == "single-replica"
+    assert any("was said to be ready" in words for words in found.rivals)
+
+
 def test_pods_that_fail_while_they_are_said_to_be_ready(kit, killed):
     killed.observe(ready=dip(kit, "checkout", 2, 2), desired=lambda _: {"checkout": 2})
     found = cause(
