@@ -29,7 +29,7 @@ class Watchdog:
     def over(cls, ledger: Path) -> Iterator["Watchdog"]:
         """A watchdog over one ledger, ready before the block begins; NotReady when it cannot be had."""
         log = ledger.with_suffix(".watchdog.log")
-        with log.open("wb") as out:
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
                 [sys.executable, "-m", "chaos.engine.watchdog", str(ledger)],
                 stdin=subprocess.PIPE,

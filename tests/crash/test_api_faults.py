@@ -4,6 +4,7 @@ import pytest
 from harness.api_faults import meet
 from harness.ground import FAULTS, Runner
 from harness.lanes import Lanes
+from harness.traps import progress
 from harness.wire import Wire
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
@@ -56,12 +57,12 @@ def test_a_server_that_says_yes_and_does_nothing_is_found_out(ground, tmp_path):
     runner = Runner(ground, Wire(ground.server), tmp_path)
 
     def rule(exchange):
-        request = exchange.request
-        if (
-            request.method == "PATCH"
-            and b'"value": 2' in request.body.replace(b'":2', b'": 2')
-            and b'"replace"' in request.body
-        ):
+        undo = (
+            exchange.request.mutates
+            and "/deployments/web" in exchange.request.path
+            and progress(runner, "scale-to-zero").applied
+        )
+        if undo:
             exchange.answer(200, {"Content-Type": "application/json"}, b'{"kind": "Deployment", "metadata": {}}')
         else:
             exchange.answer(*exchange.forward())
