@@ -37,5 +37,7 @@ PAIRS = (
     Pair("inventory-latency-creep", "no-timeout", "orders-fast"),
     Pair("flash-sale", "retry-storm", "orders-fast"),
     Pair("cache-and-provider-together", "no-fallback", "orders-answered"),
+    Pair("a-zone-goes-dark", "single-replica", "orders-answered-in-the-dark", needs="docker nodes"),
+    Pair("a-node-dies", "single-replica", "no-long-outage", needs="docker nodes"),
 )
 """Some scenarios are here twice: one fault on two weaknesses has two causes."""
