@@ -92,9 +92,9 @@ def plan(story: Story, place: Place, *, seed: int, guard: bool = True, ttl: floa
 def run(story: Story, place: Place, options: RunOptions, *, on_event: Callable[[Event], None] = lambda _: None) -> RunResult:
     """Run the story, judge it, and write its run directory."""
     refuse_to_start(place)
-    refuse_busy(place, story)
     if options.plan:
         drift.refuse_other_place(options.plan, story, place.environment)
+    refuse_busy(place, story)
     seed = _seed(options)
     started = datetime.now(UTC)
     run_id = new_run_id(started, story.id)
