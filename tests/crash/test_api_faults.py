@@ -19,7 +19,7 @@ SAMPLE = [  # each verb in the phases where it is used; all ways; all 560 are in
     ("patch", "inject", "slow"),
     ("delete", "inject", "reset-after"),
     ("list", "hold", "503"),
-    ("get", "hold", "401"),
+    ("list", "hold", "401"),
     ("patch", "undo", "404"),
     ("patch", "undo", "reset-after"),
     ("patch", "undo", "truncated"),
