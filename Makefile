@@ -7,7 +7,7 @@ READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -q
 QUICK := not (cluster or scenarios or bench or crash)
 SIDE_BY_SIDE := -n 4 --dist worksteal # they mostly wait: for pods, proxies, time-outs
-WHOLE := tests/contract tests/trouble # whole runs, and every fault, on the sandbox
+WHOLE := tests/contract tests/trouble tests/load # every fault and whole runs on the sandbox, and Locust itself
 SHORT := payments-dark and (fixed or no-timeout) # the pair that the README tells of
 PEERS := build/peers
 UNSET := env -u PYTHONDONTWRITEBYTECODE
@@ -34,7 +34,7 @@ else
 test: $(READY) ## the unit tests, the contract of every fault on the sandbox, and one pair of scenarios
 	@echo "unit tests"
 	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" $(WHOLE:%=--ignore %)
-	@echo "on the sandbox: every fault lands, is felt, and leaves nothing; what goes wrong is told"
+	@echo "Locust itself; on the sandbox, every fault lands, is felt, and leaves nothing"
 	@$(PYTEST) $(SIDE_BY_SIDE) -m "$(QUICK)" $(WHOLE)
 	@echo "a scenario: the weak shop breaches, the fixed one holds"
 	@$(PYTEST) -m scenarios tests/scenarios -k "$(strip $(SHORT))"
