@@ -47,7 +47,7 @@ test-cluster: $(READY) ## on a real cluster: the one that KUBECONFIG names, else
 	@.ci/on-cluster $(PYTEST) -m cluster $(ARGS)
 
 test-crash: $(READY) ## kill runners at every point and see that nothing is left behind
-	@$(PYTEST) -m crash $(ARGS)
+	@$(PYTEST) -n 2 --dist worksteal -m crash $(ARGS)
 
 test-crash-full: $(READY) ## all of it, for hours; what is done is kept in build/crash, and another call goes on
 	@$(BIN)/python tests/crash/full.py $(ARGS)
