@@ -6,10 +6,9 @@ that a pod takes to start, or 100 s without a restart. Inconclusive where no pod
 
 from typing import Literal
 
-from chaos.injectors import consumed
+from chaos.injectors import consumed, stored_data
 from chaos.injectors.base import Aim, Privilege
-from chaos.injectors.consumed import ConsumedSpec, ConsumedState, dose, permissions
-from chaos.injectors.stored_data import start, stop, undo_calls, undo_words, verify
+from chaos.injectors.consumed import ConsumedSpec, ConsumedState
 from chaos.model.base import Name
 
 PRIVILEGE: Privilege = "api"
@@ -27,22 +26,10 @@ class State(ConsumedState):
 
 
 Spec = ConfigMapFault
+permissions, dose = consumed.permissions, consumed.dose
+start, stop, verify = stored_data.start, stored_data.stop, stored_data.verify
+undo_words, undo_calls = stored_data.undo_words, stored_data.undo_calls
 
 
 def prepare(spec: ConfigMapFault, aim: Aim) -> State:
     return State(**consumed.prepare(spec, "ConfigMap", spec.config_map, aim))
-
-
-__all__ = [
-    "PRIVILEGE",
-    "Spec",
-    "State",
-    "dose",
-    "permissions",
-    "prepare",
-    "start",
-    "stop",
-    "undo_calls",
-    "undo_words",
-    "verify",
-]

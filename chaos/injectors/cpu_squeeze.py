@@ -7,18 +7,7 @@ from typing import Literal
 
 from chaos.injectors import squeezing
 from chaos.injectors.base import Aim, Privilege
-from chaos.injectors.squeezing import (
-    SqueezeSpec,
-    SqueezeState,
-    dose,
-    permissions,
-    settle,
-    start,
-    stop,
-    undo_calls,
-    undo_words,
-    verify,
-)
+from chaos.injectors.squeezing import SqueezeSpec, SqueezeState
 
 PRIVILEGE: Privilege = "api"
 _LEAST = "10m"  # the kernel gives no container less than a hundredth of a core
@@ -35,23 +24,10 @@ class State(SqueezeState):
 
 
 Spec = CpuSqueeze
+permissions, dose = squeezing.permissions, squeezing.dose
+start, stop, verify, settle = squeezing.start, squeezing.stop, squeezing.verify, squeezing.settle
+undo_words, undo_calls = squeezing.undo_words, squeezing.undo_calls
 
 
 def prepare(spec: CpuSqueeze, aim: Aim) -> State:
     return State(**squeezing.prepare(spec, "cpu", _LEAST, aim))
-
-
-__all__ = [
-    "PRIVILEGE",
-    "Spec",
-    "State",
-    "dose",
-    "permissions",
-    "prepare",
-    "settle",
-    "start",
-    "stop",
-    "undo_calls",
-    "undo_words",
-    "verify",
-]

@@ -14,7 +14,7 @@ from chaos.errors import BadInput
 from chaos.injectors import consumers, expired_pair, felt_at, stored_data
 from chaos.injectors.base import Aim, FaultSpec, Privilege
 from chaos.injectors.consumers import Consumer
-from chaos.injectors.stored_data import DataState, start, stop, undo_calls, undo_words, verify
+from chaos.injectors.stored_data import DataState
 from chaos.model.base import Name
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.run import Permission
@@ -52,6 +52,8 @@ class State(DataState):
 
 
 Spec = ExpiredCertificate
+start, stop, verify = stored_data.start, stored_data.stop, stored_data.verify
+undo_words, undo_calls = stored_data.undo_words, stored_data.undo_calls
 
 
 def prepare(spec: ExpiredCertificate, aim: Aim) -> State:
@@ -100,18 +102,3 @@ def dose(state: State) -> Dose:
     """New connections are shown a certificate that is out of its dates, by the witness's clock."""
     shown = Expectation(what="route-fails", route=state.route, connections=["new"], error="certificate-expired")
     return Dose(expect=[shown], within=state.within, words=f"{state.route.name} shows a certificate that ran out yesterday")
-
-
-__all__ = [
-    "PRIVILEGE",
-    "Spec",
-    "State",
-    "dose",
-    "permissions",
-    "prepare",
-    "start",
-    "stop",
-    "undo_calls",
-    "undo_words",
-    "verify",
-]

@@ -6,20 +6,20 @@ netlink itself: nothing is installed, and its rules are bound to its process by 
 
 import hashlib
 import secrets
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from chaos.clients.world import Obj
 from chaos.errors import BadInput
-from chaos.injectors.base import Aim, FaultSpec, FaultState
+from chaos.injectors.base import Aim, FaultState
+from chaos.injectors.chosen_pods import ChosenPodsSpec, chosen_of
 from chaos.injectors.path_ports import readiness, scheme_of
-from chaos.injectors.targets import Workload, choose, how_many, keep_caps, live_pods, target_of, workload_of
-from chaos.model.base import Labels
+from chaos.injectors.targets import Workload, keep_caps, live_pods, target_of, workload_of
 from chaos.model.dose import Dose, Expectation, Route
 from chaos.model.run import Permission
 from chaos.model.undo import Call
-from chaos.model.units import Duration, Percent, format_duration
+from chaos.model.units import Duration, format_duration
 
 MARGIN = 15.0  # seconds after its end at which a strike ends by itself
 LIFE = 7200.0  # seconds after its start at which an idle agent ends by itself
@@ -29,23 +29,14 @@ _MOST_BEFORE = 20  # ended agents that a pod may carry: each stays in the pod's 
 _FIRST_PORT, _PORTS = 27_000, 2_000  # where agents take orders, by run and step
 
 
-class NetSpec(FaultSpec):
+class NetSpec(ChosenPodsSpec):
     """Some pods of a selector, at one of their ports."""
 
-    selector: Labels
-    count: Annotated[int | None, Field(ge=1)] = None
-    percent: Percent | None = None
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """The pods' own port whose callers feel it; default: the only one."""
     duration: Duration = 30.0
     path: str | None = None
     """What the witness asks for to see the dose; default: the path of the pods' own readiness probe."""
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
-        if (self.count is None) == (self.percent is None):
-            raise ValueError("give either count or percent")
-        return self
 
 
 class NetState(FaultState):
@@ -103,7 +94,7 @@ def refuse_unallowed(what: str, aim: Aim) -> None:
 
 
 def _chosen(spec: NetSpec, aim: Aim, pods: list[Obj]) -> list[Obj]:
-    chosen = choose(pods, how_many(len(pods), count=spec.count, percent=spec.percent), aim.rng)
+    chosen = chosen_of(pods, spec, aim.rng)
     keep_caps(pods, chosen, {pod["metadata"]["uid"]: _keeper(pod, aim) for pod in pods}, aim.caps)
     refuse_unfit(chosen)
     return chosen

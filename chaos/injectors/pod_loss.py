@@ -40,12 +40,8 @@ class State(NetState):
 
 
 Spec = PodLoss
-permissions, undo_words, undo_calls, settle = (
-    net_admin.permissions,
-    net_admin.undo_words,
-    net_admin.undo_calls,
-    net_admin.settle,
-)
+permissions, settle = net_admin.permissions, net_admin.settle
+undo_words, undo_calls = net_admin.undo_words, net_admin.undo_calls
 arm, disarm, start, stop, verify = net_agents.arm, net_agents.disarm, net_agents.start, net_agents.stop, net_agents.verify
 
 

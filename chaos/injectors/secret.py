@@ -7,10 +7,9 @@ restart. Inconclusive where no pod starts and no answer changes meanwhile.
 
 from typing import Literal
 
-from chaos.injectors import consumed
+from chaos.injectors import consumed, stored_data
 from chaos.injectors.base import Aim, Privilege
-from chaos.injectors.consumed import ConsumedSpec, ConsumedState, dose, permissions
-from chaos.injectors.stored_data import start, stop, undo_calls, undo_words, verify
+from chaos.injectors.consumed import ConsumedSpec, ConsumedState
 from chaos.model.base import Name
 
 PRIVILEGE: Privilege = "api"
@@ -28,22 +27,10 @@ class State(ConsumedState):
 
 
 Spec = SecretFault
+permissions, dose = consumed.permissions, consumed.dose
+start, stop, verify = stored_data.start, stored_data.stop, stored_data.verify
+undo_words, undo_calls = stored_data.undo_words, stored_data.undo_calls
 
 
 def prepare(spec: SecretFault, aim: Aim) -> State:
     return State(**consumed.prepare(spec, "Secret", spec.secret, aim))
-
-
-__all__ = [
-    "PRIVILEGE",
-    "Spec",
-    "State",
-    "dose",
-    "permissions",
-    "prepare",
-    "start",
-    "stop",
-    "undo_calls",
-    "undo_words",
-    "verify",
-]

@@ -1,35 +1,24 @@
 """What every fault that takes away some pods of a selector shares: how many, frozen by UID within the caps, and back when?"""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
-
-from pydantic import Field, model_validator
+from typing import Any
 
 from chaos.clients.world import Obj, World
-from chaos.injectors.base import Aim, FaultSpec, FaultState
-from chaos.injectors.targets import choose, how_many, keep_caps, live_pods, target_of, workloads_of
-from chaos.model.base import Labels
+from chaos.injectors.base import Aim, FaultState
+from chaos.injectors.chosen_pods import ChosenPodsSpec, chosen_of
+from chaos.injectors.targets import keep_caps, live_pods, target_of, workloads_of
 from chaos.model.run import Permission
-from chaos.model.units import Duration, Percent
+from chaos.model.units import Duration
 from chaos.probes.pods_ready import is_ready
 
 
-class SomePodsSpec(FaultSpec):
-    """Some of the pods of a selector."""
+class SomePodsSpec(ChosenPodsSpec):
+    """Some of the pods of a selector, which their owner replaces."""
 
-    selector: Labels
     duration: Duration = 10.0
     """How long the fault counts as lasting, although the strike is over at once: the time in which customers feel it."""
-    count: Annotated[int | None, Field(ge=1)] = None
-    percent: Percent | None = None
     back_within: Duration = 60.0
     """How long the owner may take to have as many pods ready as before."""
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
-        if (self.count is None) == (self.percent is None):
-            raise ValueError("give either count or percent")
-        return self
 
 
 class SomePodsState(FaultState):
@@ -44,7 +33,7 @@ def frozen(spec: SomePodsSpec, aim: Aim) -> tuple[dict[str, Any], Sequence[Obj]]
     """The fields of a SomePodsState, and the pods that were chosen."""
     cluster = aim.world.cluster
     pods = live_pods(cluster, aim.namespace, spec.selector)
-    chosen = choose(pods, how_many(len(pods), count=spec.count, percent=spec.percent), aim.rng)
+    chosen = chosen_of(pods, spec, aim.rng)
     keep_caps(pods, chosen, workloads_of(cluster, pods), aim.caps)
     fields = {
         "namespace": aim.namespace,

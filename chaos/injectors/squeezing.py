@@ -6,21 +6,19 @@ Lands in about 3 s. Inconclusive where a kubelet declines or defers it; whether 
 """
 
 import re
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, model_validator
+from typing import Any, Literal
 
 from chaos.clients.world import Cluster, Obj, World
 from chaos.errors import BadInput, NotFound
-from chaos.injectors.base import Aim, FaultSpec, FaultState
-from chaos.injectors.targets import choose, how_many, keep_caps, live_pods, target_of, workloads_of
+from chaos.injectors.base import Aim, FaultState
+from chaos.injectors.chosen_pods import ChosenPodsSpec, chosen_of
+from chaos.injectors.targets import keep_caps, live_pods, target_of, workloads_of
 from chaos.injectors.undoing import put_back, still_changed
-from chaos.model.base import Labels, Record
+from chaos.model.base import Record
 from chaos.model.dose import Dose, Expectation
 from chaos.model.quantity import Quantity, amount, as_stored, half
 from chaos.model.run import Permission
 from chaos.model.undo import Call, PatchBack
-from chaos.model.units import Percent
 
 Resource = Literal["cpu", "memory"]
 _OLDEST = 34  # of 1.x: the first whose kubelets lower a memory limit in place
@@ -28,22 +26,13 @@ _SETTLE = 30.0  # seconds for a kubelet to carry out the way back
 _WITHIN = 20.0
 
 
-class SqueezeSpec(FaultSpec):
+class SqueezeSpec(ChosenPodsSpec):
     """Some pods of a selector have less than they are used to."""
 
-    selector: Labels
     to: Quantity
     """The limit that they are given: 100m, 64Mi."""
     container: str | None = None
     """Which of the pods' containers; default: the only one."""
-    count: Annotated[int | None, Field(ge=1)] = None
-    percent: Percent | None = None
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> "SqueezeSpec":
-        if (self.count is None) == (self.percent is None):
-            raise ValueError("give either count or percent")
-        return self
 
 
 class Squeezed(Record):
@@ -77,7 +66,7 @@ def prepare(spec: SqueezeSpec, resource: Resource, least: str, aim: Aim) -> dict
     if amount(to) < amount(least):
         raise BadInput(f"{resource} {spec.to} is less than a container can have; the least is {least}")
     pods = live_pods(cluster, aim.namespace, spec.selector)
-    chosen = choose(pods, how_many(len(pods), count=spec.count, percent=spec.percent), aim.rng)
+    chosen = chosen_of(pods, spec, aim.rng)
     keep_caps(pods, chosen, workloads_of(cluster, pods), aim.caps)
     indices = {pod["metadata"]["uid"]: _index(pod, spec.container) for pod in chosen}
     first = chosen[0]
