@@ -1,6 +1,5 @@
 """`gameday stop`: ends runs under way, and the safety lever that keeps a whole cluster from being struck."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from chaos.errors import BadInput, Leftovers, NotReady
 
 if TYPE_CHECKING:
     from chaos.engine.stopping import AtWork
-
-_LOOK_EVERY = 0.05
 
 
 @click.command()
@@ -77,22 +74,20 @@ def _gone(run: str, found: "list[AtWork]") -> "list[AtWork]":
 
 
 def _end(runs: "list[AtWork]", within: float) -> int:
+    from chaos.clock import RealClock, wait_until
     from chaos.engine.stopping import ask_to_stop, is_at_work
 
     if not runs:
         click.echo("No run is under way on this machine.")
     for each in runs:
         ask_to_stop(each)
-    deadline = time.monotonic() + within
-    for each in runs:
-        while is_at_work(each):
-            if time.monotonic() > deadline:
-                raise Leftovers(
-                    f"run {each.run} was told to stop {within:g} s ago and is still at work; ending its process makes its "
-                    "watchdog put everything back:",
-                    commands=(f"kill -9 {each.pid}", f"gameday recover {each.run}"),
-                )
-            time.sleep(_LOOK_EVERY)
+    wait_until(lambda: not any(map(is_at_work, runs)), clock=RealClock(), within=within)
+    if late := [each for each in runs if is_at_work(each)]:
+        raise Leftovers(
+            f"{', '.join(each.run for each in late)}: told to stop {within:g} s ago and still at work; ending the process "
+            "makes its watchdog put everything back:",
+            commands=tuple(word for each in late for word in (f"kill -9 {each.pid}", f"gameday recover {each.run}")),
+        )
     _say_left_overs([each.run for each in runs])
     for each in runs:
         click.echo(f"{each.run}: stopped; everything on {each.where} is put back and read back")
