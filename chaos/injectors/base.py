@@ -10,6 +10,13 @@
     undo_calls  the undo as data (`chaos.model.undo`), which the guard in the cluster carries out when nobody else is left
     verify    an independent read: what is not back yet, in words; empty = clean
 
+A module may also say, where it has something to say:
+
+    settle    (state) -> seconds that `verify` may take until it reads clean
+    bypassed  (state, world) -> why a strike would miss those who call, in words
+    claims    (state) -> what no other fault may change while this one holds, beyond what its undo puts back
+    traffic   (state, world) -> counters of what passes where the fault is, as evidence for causes
+
 The engine writes the state to the ledger between `prepare` and the first change. Only the engine writes try/finally.
 """
 
