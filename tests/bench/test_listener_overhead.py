@@ -34,6 +34,8 @@ HERE = Path(__file__).parent / "listener"
 SHORT = os.environ.get("GAMEDAY_BENCH") == "short"
 ROUNDS, SECONDS, TURNS, USERS = (2, 2, 10, 10) if SHORT else (12, 4, 120, 10)
 GOAL = 1.03
+WITH_IDS = 1.15
+"""Requests whose transactions are written down by id do work that Locust alone does not do; it must not grow unseen."""
 STEADY = 0.10
 DISTURBED = 0.5  # a turn with fewer requests than this share of the usual was disturbed, and its pair is left out
 PLAIN, OURS, CSV = "locust alone", "with our listener", "with --csv-full-history"
@@ -178,15 +180,15 @@ def bench(tmp_path):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("task", ["plain", "transactions"])
-def test_in_turns_the_listener_adds_at_most_three_percent_of_cpu(bench, task):
+def test_in_turns_the_listener_keeps_within_its_goal(bench, task):
     pairs = bench.turns(task)
     ratio = confidence([pair["ours"] / pair["alone"] for pair in pairs])
     alone = statistics.median(pair["alone"] for pair in pairs)
     show(f"{task}, {len(pairs)} pairs of turns", alone, [(OURS, ratio)])
     keep(f"listener-turns-{task}", {"cpu_ratio": ratio, "cpu_us_per_request_alone": alone, "pairs": pairs})
     assert len(pairs) >= 12, "the machine was too unsteady to measure anything"
-    if not SHORT and task == "plain":
-        assert ratio[2] <= GOAL
+    if not SHORT:
+        assert ratio[2] <= (GOAL if task == "plain" else WITH_IDS)
 
 
 @pytest.mark.timeout(1800)
