@@ -276,18 +276,6 @@ class Scenario(Model):
     tags: list[Id] = []
     family: Id | None = None
 
-    @model_validator(mode="after")
-    def _has_a_place(self) -> "Scenario":
-        probes = [*self.probes, *(step.check.probe for step in self.steps if isinstance(step, CheckStep))]
-        faults = [step.id for step in self.steps if isinstance(step, FaultStep)]
-        needs = [f"step {each}" for each in faults] + [f"probe {each.id}" for each in probes if each.kind == "pods-ready"]
-        if needs or self.observe:
-            if self.namespace is None:
-                raise ValueError(f"namespace is missing, and {', '.join(needs) or 'observe'} needs it")
-            if self.load.target is None:
-                raise ValueError("load.target is missing: where in the cluster do customers enter?")
-        return self
-
 
 class Experiment(Model):
     """`format: experiment/v1`: one hypothesis, one fault."""

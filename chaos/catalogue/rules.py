@@ -12,6 +12,8 @@ from chaos.injectors.base import FaultSpec
 from chaos.model.service import Service
 from chaos.model.tolerance import Latency, LostTransactions, ProbeHolds, Tolerance, WrongTransactions, is_looser, limit_of
 from chaos.model.units import format_duration
+from chaos.probes.base import ProbeSpec
+from chaos.probes.pods_ready import PodsReady
 from chaos.scenario import CheckStep, FaultStep, InjectStep, LoadStep, Scenario
 from chaos.source import Document, nearest
 
@@ -25,6 +27,7 @@ def scenario_problems(document: Document, scenario: Scenario) -> Problems:
     yield from unique(document, ("tolerances",), [each.id for each in scenario.tolerances])
     yield from unique(document, ("stop_conditions",), [each.id for each in scenario.stop_conditions])
     yield from probes_problems(document, scenario)
+    yield from _place(document, scenario)
     yield from _order(document, scenario)
     yield from _roles(document, scenario)
     for index, step in enumerate(scenario.steps):
@@ -49,6 +52,35 @@ def probes_problems(document: Document, scenario: Scenario) -> Problems:
                     ("steps", index, "check", "probe", "id"), f"id: {step.check.probe.id} names another probe already"
                 )
             listed.add(step.check.probe.id)
+
+
+def _place(document: Document, scenario: Scenario) -> Problems:
+    """Only a story of load and http checks can do without a namespace and a target in it."""
+    for loc, what in _needing_a_cluster(scenario):
+        if scenario.namespace is None:
+            yield document.problem(loc, f"{what} needs a namespace, and the scenario has none", "for example namespace: shop")
+        if scenario.load.target is None:
+            yield document.problem(loc, f"{what} needs load.target: where in the cluster do customers enter?")
+
+
+def _needing_a_cluster(scenario: Scenario) -> Iterator[tuple[Loc, str]]:
+    for index, step in enumerate(scenario.steps):
+        if isinstance(step, FaultStep):
+            yield ("steps", index), f"step {step.id}"
+        elif isinstance(step, CheckStep) and _in_namespace(step.check.probe):
+            yield ("steps", index, "check", "probe"), f"probe {step.check.probe.id}"
+    for index, probe in enumerate(scenario.probes):
+        if _in_namespace(probe):
+            yield ("probes", index), f"probe {probe.id}"
+    if scenario.observe:
+        yield ("observe",), "observe"
+    if scenario.load.workers:
+        yield ("load", "workers"), "load.workers"
+
+
+def _in_namespace(probe: ProbeSpec) -> bool:
+    """Whether a probe looks at pods of the scenario's own namespace."""
+    return isinstance(probe, PodsReady) and not probe.namespace
 
 
 def fault_problems(document: Document, loc: Loc, fault: FaultSpec) -> Problems:

@@ -45,7 +45,10 @@ def test_its_files_are_frozen_and_give_the_same_story_elsewhere(project, tmp_pat
 
 def test_a_story_that_strikes_needs_a_place(project):
     project.change("scenarios/story.yaml", "namespace: shop\n", "")
-    assert any("namespace is missing, and step kill, step slow needs it" in line for line in refusal(project.story))
+    told = [line.partition(": ")[2] for line in refusal(project.story)]
+    assert told == [
+        f"step {each} needs a namespace, and the scenario has none; for example namespace: shop" for each in ("kill", "slow")
+    ]
 
 
 def test_the_revision_changes_with_any_file(project):
