@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 
 from chaos.clients.world import Cluster, Obj
-from chaos.errors import BadInput, NotFound
+from chaos.errors import BadInput
 from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
+from chaos.injectors.targets import named
 from chaos.model.dose import Route
 
 
 def route_of(cluster: Cluster, namespace: str, service: str, *, port: int | None = None, path: str | None = None) -> Route:
     """The Service as its callers see it; BadInput where there is no such way."""
-    try:
-        found = cluster.get("Service", service, namespace)
-    except NotFound:
-        raise BadInput(f"there is no service {service} in namespace {namespace}") from None
+    found = named(cluster, "Service", service, namespace)
     if not found["spec"].get("ports"):
         raise BadInput(f"service {service} has no port that could be asked")
     selector = found["spec"].get("selector")

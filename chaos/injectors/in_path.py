@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 from chaos.clients.world import Obj, ToxiproxyAdmin, World
 from chaos.clock import RealClock, wait_until
-from chaos.errors import BadInput, Conflict, NotFound, NotReady
+from chaos.errors import Conflict, NotFound, NotReady
 from chaos.injectors import helpers, net_agents, path_objects, renewing
 from chaos.injectors.base import Aim, FaultSpec, FaultState
 from chaos.injectors.net_admin import NetState
 from chaos.injectors.path_limits import ADMIN_PORT, refuse_admin_port, refuse_shut_out, refuse_unfit
 from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
 from chaos.injectors.renewing import Renew
-from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.targets import named, refuse_protected, target_of
 from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
 from chaos.model.dose import Route
@@ -78,10 +78,7 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
     """The fields of a PathState. Refuses, with the reason, what a proxy cannot stand before."""
     refuse_protected(aim.namespace)
     cluster = aim.world.cluster
-    try:
-        found = cluster.get("Service", spec.service, aim.namespace)
-    except NotFound:
-        raise BadInput(f"there is no service {spec.service} in namespace {aim.namespace}") from None
+    found = named(cluster, "Service", spec.service, aim.namespace)
     refuse_unfit(found, PROXY_LABEL)
     selector, proxy = found["spec"]["selector"], helpers.name_for("proxy", aim.run, spec.service)
     pods = cluster.find("Pod", aim.namespace, labels=selector)

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from chaos.clients.world import Cluster, Obj
-from chaos.errors import BadInput, NotFound
-from chaos.injectors.targets import refuse_protected
+from chaos.errors import BadInput
+from chaos.injectors.targets import named, refuse_protected
 from chaos.model.caps import Caps
 from chaos.model.run import Permission
 from chaos.probes.pods_ready import is_ready
@@ -17,10 +17,7 @@ _TEMPLATE = "/spec/template"
 def deployment(cluster: Cluster, name: str, namespace: str) -> Obj:
     """The Deployment; BadInput where a change of its template would not roll out."""
     refuse_protected(namespace)
-    try:
-        found = cluster.get("Deployment", name, namespace)
-    except NotFound:
-        raise BadInput(f"there is no deployment {name} in namespace {namespace}") from None
+    found = named(cluster, "Deployment", name, namespace)
     if found["spec"].get("paused"):
         raise BadInput(f"deployment/{name} is paused: a change of its template would roll out nothing")
     if not found["spec"].get("replicas", 1):

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from chaos.clients.world import Cluster, Obj, World
 from chaos.errors import BadInput, NotFound
 from chaos.injectors.base import Aim, FaultSpec, FaultState, Privilege
-from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.targets import named, refuse_protected, target_of
 from chaos.injectors.undoing import put_back
 from chaos.model.base import Model, Name
 from chaos.model.caps import Caps
@@ -66,10 +66,7 @@ Spec = ScaleToZero
 def prepare(spec: ScaleToZero, aim: Aim) -> State:
     refuse_protected(aim.namespace)
     cluster, scaled = aim.world.cluster, spec.scaled
-    try:
-        found = cluster.get(scaled.kind, scaled.name, aim.namespace)
-    except NotFound:
-        raise BadInput(f"there is no {scaled.kind.lower()} {scaled.name} in namespace {aim.namespace}") from None
+    found = named(cluster, scaled.kind, scaled.name, aim.namespace)
     before = int(found["spec"].get("replicas", 1))
     if spec.to >= before:
         raise BadInput(f"{scaled} has {before} replicas already: scaling to {spec.to} would strike nothing")

@@ -8,11 +8,11 @@ Lands within a second or two. Inconclusive where new connections still find some
 from typing import Any, Literal
 
 from chaos.clients.world import Obj, World
-from chaos.errors import BadInput, NotFound
+from chaos.errors import BadInput
 from chaos.injectors.base import Aim, FaultSpec, FaultState, Privilege
 from chaos.injectors.in_path import PROXY_LABEL
 from chaos.injectors.path_ports import chosen_port, readiness, scheme_of, with_target
-from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.targets import named, refuse_protected, target_of
 from chaos.injectors.undoing import put_back, still_changed
 from chaos.model.base import Name
 from chaos.model.dose import Dose, Expectation, Route
@@ -59,10 +59,7 @@ Spec = ServiceBlackhole
 def prepare(spec: ServiceBlackhole, aim: Aim) -> State:
     refuse_protected(aim.namespace)
     cluster = aim.world.cluster
-    try:
-        found = cluster.get("Service", spec.service, aim.namespace)
-    except NotFound:
-        raise BadInput(f"there is no service {spec.service} in namespace {aim.namespace}") from None
+    found = named(cluster, "Service", spec.service, aim.namespace)
     _refuse_unfit(found, spec)
     selector = found["spec"]["selector"]
     pods = cluster.find("Pod", aim.namespace, labels=selector)

@@ -14,7 +14,7 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.errors import BadInput, Conflict, NotFound
 from chaos.injectors import helpers, rollouts
 from chaos.injectors.base import OWN_LABEL, Aim, FaultState
-from chaos.injectors.targets import refuse_protected, target_of
+from chaos.injectors.targets import named, refuse_protected, target_of
 from chaos.injectors.undoing import fingerprint, put_back, still_changed, undo_secret
 from chaos.model.base import Record
 from chaos.model.run import Permission
@@ -74,10 +74,7 @@ def read(cluster: Cluster, kind: Kind, name: str, namespace: str) -> Obj:
     """The object; BadInput where it is not there, or is nobody's to strike."""
     refuse_protected(namespace)
     what = f"{kind.lower()} {name}"
-    try:
-        found = cluster.get(kind, name, namespace)
-    except NotFound:
-        raise BadInput(f"there is no {what} in namespace {namespace}") from None
+    found = named(cluster, kind, name, namespace)
     if found["metadata"].get("deletionTimestamp"):
         raise BadInput(f"{what} is being deleted already")
     if OWN_LABEL.items() <= (found["metadata"].get("labels") or {}).items():

@@ -20,6 +20,14 @@ def refuse_protected(namespace: str) -> None:
         raise BadInput(f"namespace {namespace} is never struck: the cluster itself, and with it every undo, lives there")
 
 
+def named(cluster: Cluster, kind: str, name: str, namespace: str) -> Obj:
+    """The object that a file names; BadInput where it is not there."""
+    try:
+        return cluster.get(kind, name, namespace)
+    except NotFound:
+        raise BadInput(f"there is no {kind.lower()} {name} in namespace {namespace}") from None
+
+
 @dataclass(frozen=True)
 class Workload:
     """What keeps pods alive: a Deployment (found through its ReplicaSet), StatefulSet, DaemonSet, ..."""
