@@ -7,6 +7,7 @@ and can be ended from outside by `pid` and `start_time`.
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -230,6 +231,9 @@ def _environment(spec: LoadSpec, folder: Path, stream: int) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One below those that the system hands to clients: until Locust listens, no connection of anybody can take it."""
+    for port in random.sample(range(15000, 30000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise GamedayError("no free port on 127.0.0.1 for Locust's master")

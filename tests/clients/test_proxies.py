@@ -1,6 +1,7 @@
 """The adapter around toxiproxy-python: several servers and threads at once, time-outs, and errors of whoever is between."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -18,28 +19,31 @@ from chaos.errors import ClusterError, NotReady, ProxyError
 
 @contextlib.contextmanager
 def running():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "chaos.sandbox.toxiproxy", "-host", "127.0.0.1", "-port", str(port)])
-
-    def send(method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
+    process, send = None, None
     until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            send("GET", "/version")
-            break
+    while process is None or (process.poll() is not None and time.monotonic() < until):  # ended: its port was taken meanwhile
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = subprocess.Popen([sys.executable, "-m", "chaos.sandbox.toxiproxy", "-host", "127.0.0.1", "-port", str(port)])
+        send = functools.partial(talk, port)
+        while process.poll() is None and time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                send("GET", "/version")
+                break
     yield send
     process.terminate()
     process.wait(10)
+
+
+def talk(port, method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 @pytest.fixture(scope="module")

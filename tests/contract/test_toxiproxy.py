@@ -37,17 +37,18 @@ class Server:
     """A running Toxiproxy and its admin API, raw."""
 
     def __init__(self, command, *flags):
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            [*command, "-host", "127.0.0.1", "-port", str(self.port), "-proxy-metrics", *flags],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            with contextlib.suppress(OSError):
-                if self.ask("GET", "/version")[0] == 200:
-                    return
+            self.port = free_port()
+            self.process = subprocess.Popen(
+                [*command, "-host", "127.0.0.1", "-port", str(self.port), "-proxy-metrics", *flags],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            while time.monotonic() < until and self.process.poll() is None:  # it ends if somebody took its port meanwhile
+                with contextlib.suppress(OSError):
+                    if self.ask("GET", "/version")[0] == 200:
+                        return
         raise AssertionError("Toxiproxy did not start")
 
     def ask(self, method, path, body=None, *, raw=None, agent="tests"):

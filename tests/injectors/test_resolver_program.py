@@ -29,13 +29,21 @@ def resolver(nameserver, tmp_path, monkeypatch):
 @pytest.fixture
 def served(resolver):
     """Its port on loopback, for UDP and TCP."""
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", 0))
-    port = datagrams.getsockname()[1]
-    listener = socket.create_server(("127.0.0.1", port))
+    datagrams, listener = twins()
     for serve, sock in ((program.serve_udp, datagrams), (program.serve_tcp, listener)):
         threading.Thread(target=serve, args=(resolver, sock), daemon=True).start()
-    return port
+    return listener.getsockname()[1]
+
+
+def twins():
+    """A UDP and a TCP socket of one port: what is free for one may be taken for the other, so until a number suits both."""
+    while True:
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind(("127.0.0.1", 0))
+        try:
+            return datagrams, socket.create_server(datagrams.getsockname())
+        except OSError:
+            datagrams.close()
 
 
 def look_up(port, name=PAYMENTS, within=2.0):
