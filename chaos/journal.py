@@ -49,9 +49,11 @@ class Journal:
             )
             line = event.model_dump_json().encode() + b"\n"
             try:
-                self._file.write(line)
+                written = self._file.write(line)
             except OSError as error:
                 raise JournalFull(f"cannot write the journal {self._file.name}: {error.strerror}") from error
+            if written < len(line):  # the disk took what it had room for, which is no error to it
+                raise JournalFull(f"cannot write the journal {self._file.name}: no room for a whole line")
             for listener in self._listeners:
                 listener(event)
             return event

@@ -5,6 +5,7 @@ One file a run in the state folder. Each line is `<sha256 of the rest, 16 digits
 corrupt: what can be read of it is reported and nothing of it is acted upon.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -78,17 +79,26 @@ def ledger_folder(state: Path | None = None) -> Path:
 
 
 class Ledger:
-    """Writes one run's ledger. Each call returns when its line is on the disk, or raises LedgerBroken."""
+    """Writes one run's ledger. Each call returns when its line is on the disk, or raises LedgerBroken.
+
+    Calls of many threads share a sync. After the first trouble nothing more is written: a line after a torn one would make all
+    of it unreadable, and what a failed sync has lost no later one brings back.
+    """
 
     def __init__(self, path: Path, header: LedgerHeader) -> None:
         self.path = path
+        self._broken = ""  # why nothing more is written
+        self._written = 0  # lines; grows in `_lock` alone
+        self._synced = 0  # of these; grows in `_syncing` alone
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._mirrors: list[Callable[[Record], None]] = []
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self._file = os.fdopen(handle, "ab", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held while the runner lives, by whatever pid
             self._append(header)
+            self._sync(self._written)
             _sync_folder(path.parent)
         except OSError as error:
             raise LedgerBroken(f"cannot write the ledger {path}: {error.strerror}; nothing was injected") from error
@@ -109,18 +119,38 @@ class Ledger:
         self._write(LoadEntry(load_pid=pid, load_start=start))
 
     def _write(self, record: Record) -> None:
-        with self._lock:
-            for write in self._mirrors:
-                write(record)
-            try:
-                self._append(record)
-            except (OSError, ValueError) as error:
-                raise LedgerBroken(f"cannot write the ledger {self.path}: {error}") from error
+        try:
+            with self._lock:
+                self._refuse_broken()
+                for write in self._mirrors:
+                    write(record)
+                number = self._append(record)
+            self._sync(number)
+        except (OSError, ValueError) as error:
+            self._broken = str(error)
+            self._refuse_broken()
 
-    def _append(self, record: Record) -> None:
+    def _refuse_broken(self) -> None:
+        if self._broken:
+            raise LedgerBroken(f"cannot write the ledger {self.path}: {self._broken}")
+
+    def _append(self, record: Record) -> int:
+        """Its number among the lines."""
         body = record.model_dump_json(exclude_none=True).encode()
-        self._file.write(_checksum(body) + b" " + body + b"\n")
-        os.fsync(self._file.fileno())
+        line = _checksum(body) + b" " + body + b"\n"
+        if self._file.write(line) < len(line):  # the disk took what it had room for, which is no error to it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._written += 1
+        return self._written
+
+    def _sync(self, number: int) -> None:
+        """Until so many lines are on the disk. Whoever comes first syncs for all that have written by then."""
+        with self._syncing:
+            self._refuse_broken()
+            if self._synced < number:
+                written = self._written
+                os.fsync(self._file.fileno())
+                self._synced = written
 
     def close(self, *, clean: bool) -> None:
         """Let go of the file; with nothing left to undo it is removed, for the journal tells the story."""

@@ -37,15 +37,17 @@ Reason = Literal["signal", "stop-condition", "kill-switch", "lease-lost", "error
 
 
 class StopFlag:
-    """`event` wakes whoever waits; the first reason given is the reason of the stop."""
+    """`event` wakes whoever waits; the first reason given is the reason of the stop. Safe from any thread."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.why: Stop | None = None
+        self._once = threading.Lock()
 
     def request(self, reason: Reason, detail: str, *, condition: str = "") -> None:
-        if self.why is None:
-            self.why = Stop(reason=reason, detail=detail, condition=condition)
+        with self._once:
+            if self.why is None:
+                self.why = Stop(reason=reason, detail=detail, condition=condition)
         self.event.set()
 
     @property
@@ -55,20 +57,39 @@ class StopFlag:
 
 @contextmanager
 def signals_stop(stop: StopFlag) -> Iterator[None]:
-    """Within, every signal that would end the process sets the flag instead; a second one changes nothing."""
+    """Within, every signal that would end the process sets the flag instead; a second one changes nothing.
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        stop.request("signal", signal.Signals(number).name)
-
+    A thread of its own sets it, woken by a pipe whatever the main thread is busy with. A handler in Python would run between
+    two steps of the main thread, and wait for ever for a lock that this very thread holds: the flag's own is one.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python gives signals to the main thread alone; whoever runs us elsewhere keeps them
         return
-    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+    listener = threading.Thread(target=_hear, args=(ear, stop), name="signals", daemon=True)
+    listener.start()
+    pipe_before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _leave_it_to_the_listener) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(pipe_before)
+        os.close(mouth)
+        listener.join()  # what was heard until now is told
+        os.close(ear)
+
+
+def _leave_it_to_the_listener(_number: int, _frame: FrameType | None) -> None:
+    """Python writes to the pipe only for signals that have a handler."""
+
+
+def _hear(ear: int, stop: StopFlag) -> None:
+    while numbers := os.read(ear, 64):
+        for number in filter(SIGNALS.__contains__, numbers):
+            stop.request("signal", signal.Signals(number).name)
 
 
 class AtWork(Record):
