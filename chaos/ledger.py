@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,20 +120,22 @@ class Ledger:
         self._write(LoadEntry(load_pid=pid, load_start=start))
 
     def _write(self, record: Record) -> None:
-        try:
-            with self._lock:
-                self._refuse_broken()
-                for write in self._mirrors:
-                    write(record)
-                number = self._append(record)
+        with self._lock, self._or_broken():
+            for write in self._mirrors:
+                write(record)
+            number = self._append(record)
+        with self._syncing, self._or_broken():
             self._sync(number)
+
+    @contextmanager
+    def _or_broken(self) -> Iterator[None]:
+        try:
+            if self._broken:
+                raise OSError(self._broken)
+            yield
         except (OSError, ValueError) as error:
             self._broken = str(error)
-            self._refuse_broken()
-
-    def _refuse_broken(self) -> None:
-        if self._broken:
-            raise LedgerBroken(f"cannot write the ledger {self.path}: {self._broken}")
+            raise LedgerBroken(f"cannot write the ledger {self.path}: {error}") from error
 
     def _append(self, record: Record) -> int:
         """Its number among the lines."""
@@ -145,12 +148,10 @@ class Ledger:
 
     def _sync(self, number: int) -> None:
         """Until so many lines are on the disk. Whoever comes first syncs for all that have written by then."""
-        with self._syncing:
-            self._refuse_broken()
-            if self._synced < number:
-                written = self._written
-                os.fsync(self._file.fileno())
-                self._synced = written
+        if self._synced < number:
+            written = self._written
+            os.fsync(self._file.fileno())
+            self._synced = written
 
     def close(self, *, clean: bool) -> None:
         """Let go of the file; with nothing left to undo it is removed, for the journal tells the story."""

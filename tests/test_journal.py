@@ -1,12 +1,13 @@
 """The journal is complete, in order, and readable although its writer was killed."""
 
 import json
+import resource
 
 import pytest
 
 from chaos.clock import VirtualClock
 from chaos.errors import GamedayError
-from chaos.journal import Journal, payload_of, read
+from chaos.journal import Journal, JournalFull, payload_of, read
 from chaos.model.events import PhaseEdge, Sample
 
 
@@ -54,3 +55,16 @@ def test_listeners_hear_every_event(tmp_path):
         journal.listen(heard.append)
         journal.add(PhaseEdge(phase="arm", edge="start"))
     assert [event.kind for event in heard] == ["phase"]
+
+
+def test_an_event_for_whose_last_bytes_there_is_no_room_is_told(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path / "j.jsonl", VirtualClock()) as journal:
+        journal.add(PhaseEdge(phase="arm", edge="start"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "j.jsonl").stat().st_size + 20, before[1]))
+        try:
+            with pytest.raises(JournalFull):
+                journal.add(PhaseEdge(phase="arm", edge="end"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(list(read(tmp_path / "j.jsonl"))) == 1

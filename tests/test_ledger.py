@@ -1,5 +1,10 @@
 """What must be undone is on the disk before the change, and nothing unreadable is ever acted upon."""
 
+import os
+import resource
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from chaos.ledger import Entry, Ledger, LedgerBroken, LedgerHeader, all_open, ledger_folder, read
@@ -97,6 +102,71 @@ def test_without_a_durable_intent_there_is_no_injection(path):
     path.touch()  # somebody else's file of that name: a ledger is never appended to by a second run
     with pytest.raises(LedgerBroken, match="nothing was injected"):
         Ledger(path, HEADER)
+
+
+@pytest.fixture
+def small_files():
+    """Files may not grow beyond what is asked for, as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 90])
+def test_an_intent_for_whose_last_bytes_there_is_no_room_is_none(path, small_files, room):
+    """The disk takes what it has room for, and calls that no error."""
+    ledger = Ledger(path, HEADER)
+    ledger.intend(entry("a"))
+    size = path.stat().st_size
+    small_files(size + room)
+    with pytest.raises(LedgerBroken):
+        ledger.intend(entry("b"))
+    small_files(10 * size)
+    with pytest.raises(LedgerBroken):  # a line behind the torn one would make all of them unreadable
+        ledger.mark(entry("a"), "undone")
+    contents = read(path)
+    assert not contents.corrupt
+    assert [(each.id, each.edge) for each in contents.open] == [("a", "intent")]
+    ledger.close(clean=False)
+
+
+def test_no_call_returns_before_its_line_is_synced_and_many_share_a_sync(path, monkeypatch):
+    """A slow disk: while it syncs for the first, all others write; then one sync does for them together."""
+    synced, syncs, slow = 0, 0, threading.Event()
+    fsync = os.fsync
+
+    def observed(handle):
+        nonlocal synced, syncs
+        size = os.fstat(handle).st_size
+        fsync(handle)
+        syncs += 1
+        slow.wait(0.2)
+        synced = max(synced, size)
+
+    ledger = Ledger(path, HEADER)
+    monkeypatch.setattr(os, "fsync", observed)
+
+    def intend(number):
+        ledger.intend(entry(f"e{number}"))
+        assert f'"e{number}"'.encode() in path.read_bytes()[:synced]
+
+    with ThreadPoolExecutor(40) as pool:
+        list(pool.map(intend, range(40)))
+    assert syncs < 10
+    assert len(read(path).entries) == 40
+    ledger.close(clean=False)
+
+
+def test_after_a_sync_that_failed_nothing_counts_as_written(path, monkeypatch):
+    """The kernel forgets what it could not write, and a later sync would succeed without it."""
+    ledger = Ledger(path, HEADER)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        with pytest.raises(LedgerBroken, match="I/O error"):
+            ledger.intend(entry("a"))
+    with pytest.raises(LedgerBroken, match="I/O error"):
+        ledger.intend(entry("b"))
+    ledger.close(clean=False)
 
 
 def test_the_ledger_is_private(path):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -18,6 +20,23 @@ def test_a_signal_sets_the_flag_and_never_raises(number):
         assert stop.event.wait(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
     assert stop.why.detail == number.name
+
+
+_WAITING = """
+import signal, threading
+from chaos.engine.stopping import StopFlag, signals_stop
+for _ in range(300):
+    stop = StopFlag()
+    with signals_stop(stop):
+        threading.Timer(0.001, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM)).start()
+        while not stop.is_set:
+            stop.event.wait(0.0)
+"""
+
+
+def test_a_signal_never_waits_for_what_it_interrupts():
+    """It comes while the main thread is about to wait for the very flag that it sets."""
+    subprocess.run([sys.executable, "-c", _WAITING], check=True, timeout=30)
 
 
 def test_the_first_reason_is_the_reason():
