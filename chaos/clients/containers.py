@@ -5,7 +5,8 @@ first, acts on it, and when Docker objects looks whether what was wanted has com
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import ipaddress
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ class KindNodes:
             self._client.close()
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The node containers by name: name, id, role, state (running, paused, exited), addresses by network."""
+        """The node containers by name: name, id, role, state (running, paused, exited), addresses by network, networks in which
+        somebody has fixed the address."""
         with translated("list the nodes"):
             found = self._client.containers.list(all=True, filters={"label": [f"{LABEL_CLUSTER}={self._cluster}"]})
         return sorted((_described(each) for each in found), key=lambda node: str(node["name"]))
@@ -105,31 +107,34 @@ class KindNodes:
     def restart(self, node: str) -> None:
         """Off and on again, with the addresses it had."""
         container = self._node(node)
-        addresses = _addresses(container)
+        addresses, fixed = _addresses(container), _fixed(container)
         self.stop(node)
-        self.revive(node, addresses)
+        self.revive(node, addresses, fixed)
 
-    def revive(self, node: str, addresses: Mapping[str, str]) -> None:
+    def revive(self, node: str, addresses: Mapping[str, str], fixed: Collection[str] = ()) -> None:
         """Running, whatever became of it, in its networks (name -> address) under the addresses it had.
 
         One that is off gets them before it boots, where Docker lets us say: what boots under another address writes that down.
+        An address stays fixed for good only in the networks `fixed`, or where Docker would give another one: when the host
+        starts anew, a node with a fixed address cannot start if one without took it first.
         """
         container = self._node(node)
         if container.status not in ("running", "paused"):
             for network, address in addresses.items():
-                self._reserve(container, network, address)
+                self._reserve(container, network, address, fixed=network in fixed)
         self.start(node)
         for network, address in addresses.items():
-            self.connect(node, network, address)
+            self.connect(node, network, address, fixed=network in fixed)
 
-    def _reserve(self, container: "Container", network: str, address: str) -> None:
+    def _reserve(self, container: "Container", network: str, address: str, *, fixed: bool) -> None:
         configured = (container.attrs["NetworkSettings"]["Networks"] or {}).get(network)
-        if configured and (configured.get("IPAMConfig") or {}).get("IPv4Address") == address:
-            return
         if configured is not None:
+            wish = (configured.get("IPAMConfig") or {}).get("IPv4Address")
+            if wish == address or (not wish and not fixed and self._next_free(network) == address):
+                return
             self.disconnect(str(container.name), network)
         with translated(f"connect {container.name}"):
-            self._join(container, network, address)
+            self._join(container, network, address, fixed=fixed)
 
     def disconnect(self, node: str, network: str) -> None:
         """Out of the network, as when its cable is pulled."""
@@ -142,33 +147,49 @@ class KindNodes:
         ):
             self._client.networks.get(network).disconnect(container, force=True)
 
-    def connect(self, node: str, network: str, address: str) -> None:
+    def connect(self, node: str, network: str, address: str, *, fixed: bool = False) -> None:
         """In the network, under this very address: a kubelet keeps to the one it was born with."""
-        container = self._node(node)
-        there = _addresses(container, any_state=True)
-        if there.get(network) == address:
-            return
-        if network in there:
-            self.disconnect(node, network)
-        with self._unless(lambda: _addresses(self._node(node)).get(network) == address), translated(f"connect {node}"):
-            self._join(container, network, address)
+        for firmly in (fixed, True):  # once more with a wish, should Docker give another one than it was expected to
+            container = self._node(node)
+            there = _addresses(container, any_state=True)
+            if there.get(network) == address:
+                return
+            if network in there:
+                self.disconnect(node, network)
+            with self._unless(lambda: _addresses(self._node(node)).get(network) == address), translated(f"connect {node}"):
+                self._join(container, network, address, fixed=firmly)
         got = _addresses(self._node(node), any_state=True).get(network)
         if got != address:
             raise DockerError(
                 f"{node} came back to network {network} as {got or 'nobody'}, not as {address}; its kubelet will not serve"
             )
 
-    def _join(self, container: "Container", network: str, address: str) -> None:
+    def _join(self, container: "Container", network: str, address: str, *, fixed: bool) -> None:
         """Networks without a subnet of their own take no wishes; there the lowest free address is mostly the one of before."""
         import docker.errors  # noqa: PLC0415
 
         joined = self._client.networks.get(network)
+        if not fixed and self._next_free(network) == address:
+            joined.connect(container)
+            return
         try:
             joined.connect(container, ipv4_address=address)
         except docker.errors.APIError as error:
             if _NO_FIXED_ADDRESS not in str(error.explanation or ""):
                 raise
             joined.connect(container)
+
+    def _next_free(self, network: str) -> str:
+        """The address that Docker gives to who comes next, the lowest that nobody has; "" where that cannot be told."""
+        with translated(f"look at network {network}"):
+            attrs = self._client.networks.get(network).attrs
+        pools = [each for each in (attrs.get("IPAM") or {}).get("Config") or [] if ":" not in each.get("Subnet", ":")]
+        if len(pools) != 1 or pools[0].get("AuxiliaryAddresses"):
+            return ""
+        used = {each.get("IPv4Address", "").partition("/")[0] for each in (attrs.get("Containers") or {}).values()}
+        used.add(pools[0].get("Gateway", ""))
+        hosts = ipaddress.ip_network(pools[0].get("IPRange") or pools[0]["Subnet"]).hosts()
+        return next((address for address in map(str, hosts) if address not in used), "")
 
     def _node(self, name: str) -> "Container":
         """The container of that very name, if it is a node of our cluster; anything else is not ours to touch."""
@@ -206,6 +227,7 @@ def _described(container: "Container") -> dict[str, Any]:
         "role": container.labels.get(LABEL_ROLE, ""),
         "state": container.status,
         "addresses": _addresses(container),
+        "fixed": _fixed(container),
     }
 
 
@@ -213,3 +235,9 @@ def _addresses(container: "Container", *, any_state: bool = False) -> dict[str, 
     """Network -> address; with `any_state` also networks in which it has none at the moment, since it is off."""
     networks: dict[str, dict[str, Any]] = container.attrs["NetworkSettings"]["Networks"] or {}
     return {name: str(each.get("IPAddress") or "") for name, each in networks.items() if any_state or each.get("IPAddress")}
+
+
+def _fixed(container: "Container") -> list[str]:
+    """The networks in which somebody has said which address it is to have."""
+    networks: dict[str, dict[str, Any]] = container.attrs["NetworkSettings"]["Networks"] or {}
+    return sorted(name for name, each in networks.items() if (each.get("IPAMConfig") or {}).get("IPv4Address"))

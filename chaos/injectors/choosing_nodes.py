@@ -140,7 +140,9 @@ def _before(node: Obj, containers: Containers) -> NodeBefore:
         raise BadInput(f"the container of node {name} is {found['state']} already")
     if _address(node) not in found["addresses"].values():
         raise BadInput(f"container {name} does not have the node's address {_address(node)}: it is another cluster's")
-    return NodeBefore(name=name, uid=node["metadata"]["uid"], container=found["id"], addresses=found["addresses"])
+    return NodeBefore(
+        name=name, uid=node["metadata"]["uid"], container=found["id"], addresses=found["addresses"], fixed=found["fixed"]
+    )
 
 
 def _address(node: Obj) -> str:

@@ -37,6 +37,7 @@ class NodeBefore(Record):
     uid: str
     container: str  # id
     addresses: dict[str, str]  # network -> address
+    fixed: list[str] = []  # the networks in which somebody had fixed it
 
 
 class ContainerState(FaultState):
@@ -83,7 +84,7 @@ def everywhere(state: ContainerState, world: World, act: Callable[[Containers, N
 
 def stop(state: ContainerState, world: World) -> None:
     """Every node runs, is in its networks, under its addresses; whatever was done to it, and how often this is called."""
-    everywhere(state, world, lambda containers, node: containers.revive(node.name, node.addresses))
+    everywhere(state, world, lambda containers, node: containers.revive(node.name, node.addresses, node.fixed))
 
 
 def undo_words(state: ContainerState) -> str:

@@ -27,7 +27,8 @@ class Daemon:
         self.all = {}
         self.calls = []
         self.fixed_addresses = fixed_addresses
-        self.free = ["172.18.0.9"]
+        self.free = ["172.18.0.9"]  # what it gives to who comes next
+        self.looks_free = []  # ... and what one would think
         self.containers = self
         self.networks = self
         self.lose_replies = False
@@ -100,6 +101,13 @@ class Net:
     def __init__(self, daemon):
         self.daemon = daemon
 
+    @property
+    def attrs(self):
+        free = int((self.daemon.looks_free or self.daemon.free)[0].rpartition(".")[2])
+        taken = {f"box{number}": {"IPv4Address": f"172.18.0.{number}/24"} for number in range(2, free)}
+        pools = [{"Subnet": "fc00::/64"}, {"Subnet": "172.18.0.0/24", "Gateway": "172.18.0.1"}]
+        return {"IPAM": {"Config": pools if self.daemon.fixed_addresses else None}, "Containers": taken}
+
     def disconnect(self, box, *, force):
         self.daemon.calls.append("disconnect")
         if "kind" not in box.networks:
@@ -137,7 +145,7 @@ def test_only_nodes_of_the_cluster_are_listed(daemon, nodes):
     daemon.add("a", state="paused")
     daemon.add("stranger", cluster="other")
     assert nodes.nodes() == [
-        {"name": name, "id": name * 2, "role": "worker", "state": state, "addresses": {"kind": "172.18.0.3"}}
+        {"name": name, "id": name * 2, "role": "worker", "state": state, "addresses": {"kind": "172.18.0.3"}, "fixed": []}
         for name, state in (("a", "paused"), ("b", "running"))
     ]
 
@@ -200,6 +208,33 @@ def test_the_cable_is_pulled_and_plugged_in_under_the_same_address(daemon, nodes
         nodes.connect("a", "kind", "172.18.0.3")
     assert box.networks == {"kind": "172.18.0.3"}
     assert daemon.calls == ["disconnect", "connect 172.18.0.3"]
+    assert nodes.nodes()[0]["fixed"] == ["kind"]
+
+
+@pytest.mark.parametrize("looks_free", ["172.18.0.3", ""], ids=["it gives another one", "it gives that one"])
+def test_an_address_is_fixed_only_where_docker_would_give_another(daemon, nodes, looks_free):
+    """A node with a fixed address cannot start with its host if one without took it first."""
+    box = daemon.add("a")
+    daemon.free = ["172.18.0.3" if not looks_free else "172.18.0.9"]
+    if looks_free:
+        daemon.looks_free = [looks_free]  # its own way of choosing: it gives .9
+    nodes.disconnect("a", "kind")
+    nodes.connect("a", "kind", "172.18.0.3")
+    nodes.restart("a")
+    assert box.networks == {"kind": "172.18.0.3"}
+    assert nodes.nodes()[0]["fixed"] == (["kind"] if looks_free else [])
+
+
+def test_an_address_that_somebody_has_fixed_stays_fixed(daemon, nodes):
+    box = daemon.add("a")
+    box.reserved["kind"] = "172.18.0.3"
+    before = nodes.nodes()
+    daemon.free = ["172.18.0.3"]
+    nodes.restart("a")
+    assert nodes.nodes() == before
+    nodes.disconnect("a", "kind")
+    nodes.revive("a", {"kind": "172.18.0.3"}, ["kind"])
+    assert nodes.nodes() == before
 
 
 def test_a_restart_keeps_the_address_although_docker_gives_another(daemon, nodes):
@@ -223,7 +258,9 @@ def test_a_node_is_revived_whatever_became_of_it(daemon, nodes, trouble):
         box.start()
     for _ in range(2):
         nodes.revive("a", {"kind": "172.18.0.3"})
-    assert nodes.nodes() == before
+    after = nodes.nodes()
+    assert [each | {"fixed": []} for each in after] == before
+    assert after[0]["fixed"] == ([] if trouble in ("nothing", "paused") else ["kind"])  # Docker would give it 172.18.0.9
     if "exited" in trouble:
         assert box.booted == {"kind": "172.18.0.3"}, "it never saw another address"
 
@@ -264,7 +301,7 @@ def worker():
     yield nodes, before
     nodes.start(before["name"])
     for network, address in before["addresses"].items():
-        nodes.connect(before["name"], network, address)
+        nodes.connect(before["name"], network, address, fixed=network in before["fixed"])
     back = now(nodes, before)
     nodes.close()
     assert back == before
@@ -293,5 +330,5 @@ def test_a_real_worker_loses_its_network_and_gets_its_address_back(worker):
         nodes.disconnect(before["name"], network)
     assert now(nodes, before)["addresses"] == {}
     for _ in range(2):
-        nodes.connect(before["name"], network, address)
+        nodes.connect(before["name"], network, address, fixed=network in before["fixed"])
     assert wait_until(lambda: now(nodes, before) == before, clock=RealClock(), within=5)
