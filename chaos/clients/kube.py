@@ -146,7 +146,7 @@ class Kube:
                 raise NotFound(f"{kind.lower()}/{name} is another object than before", status=409) from error
             raise
 
-    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None) -> None:
+    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None, dry: bool = False) -> None:
         options: Obj = {}
         if uid:
             options["preconditions"] = {"uid": uid}
@@ -158,7 +158,8 @@ class Kube:
             "metadata": {"name": pod, "namespace": namespace},
             "deleteOptions": options,
         }
-        self._call("POST", KINDS["Pod"].path(namespace, pod, "eviction"), body=body, doing=f"evict pod/{pod}")
+        path, query = KINDS["Pod"].path(namespace, pod, "eviction"), {"dryRun": "All" if dry else ""}
+        self._call("POST", path, query=query, body=body, doing=f"evict pod/{pod}")
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

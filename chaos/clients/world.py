@@ -1,6 +1,6 @@
 """The outside world as Protocols only: what injectors, probes and the engine may ask of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -52,8 +52,8 @@ class Cluster(Protocol):
     ) -> None:
         """Delete it. With `uid`, only that very object: NotFound when another one bears the name now."""
 
-    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None) -> None:
-        """Ask for an eviction; Refused when a PodDisruptionBudget declines."""
+    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None, dry: bool = False) -> None:
+        """Ask for an eviction; Refused when a PodDisruptionBudget declines. `dry`: the server only says whether it would."""
 
     def may(self, wanted: Sequence[Permission]) -> list[Permission]:
         """The same permissions with `allowed` answered by SelfSubjectAccessReviews."""
@@ -78,7 +78,7 @@ class Containers(Protocol):
     def pause(self, node: str) -> None: ...
     def unpause(self, node: str) -> None: ...
     def restart(self, node: str) -> None: ...
-    def revive(self, node: str, addresses: Mapping[str, str]) -> None: ...
+    def revive(self, node: str, addresses: Mapping[str, str], fixed: Collection[str] = ()) -> None: ...
     def disconnect(self, node: str, network: str) -> None: ...
     def connect(self, node: str, network: str, address: str) -> None: ...
 

@@ -108,9 +108,9 @@ class Fenced:
         self._writing()
         self._cluster.delete(kind, name, namespace, uid=uid, grace=grace, propagation=propagation)
 
-    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None) -> None:
+    def evict(self, pod: str, namespace: str, *, uid: str = "", grace: int | None = None, dry: bool = False) -> None:
         self._writing()
-        self._cluster.evict(pod, namespace, uid=uid, grace=grace)
+        self._cluster.evict(pod, namespace, uid=uid, grace=grace, dry=dry)
 
     def may(self, wanted: Sequence[Permission]) -> list[Permission]:
         self._reading()

@@ -94,9 +94,19 @@ def _fault(change: Change, until: float, stage: Stage) -> None:
         if change.strike() and stage.eyes:
             if result := stage.eyes.prove(change.prepared, within=until - stage.clock.now()):
                 stage.recorder.tell(result, source="witness")
+            _tell_evictions(change, stage)
             stage.clock.wait(stage.stop.event, until - stage.clock.now())
     finally:
         change.undo()
+    if change.struck:
+        _tell_evictions(change, stage)
+
+
+def _tell_evictions(change: Change, stage: Stage) -> None:
+    """What disruption budgets keep; not once the run is stopped, for then it has not been kept as long as it was meant to."""
+    if stage.eyes and not stage.stop.is_set:
+        for each in stage.eyes.evictions(change.prepared):
+            stage.recorder.tell(each, source="probe")
 
 
 def _surge(step: LoadStep, until: float, stage: Stage) -> None:

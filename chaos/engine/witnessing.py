@@ -7,7 +7,8 @@ from typing import Any
 from chaos.clients.world import World
 from chaos.clock import Clock
 from chaos.engine.prepared import Prepared
-from chaos.model.events import DoseResult
+from chaos.model.events import DoseResult, Evictions
+from chaos.probes import evictions
 from chaos.probes.dose import prove
 from chaos.probes.witness import Witness
 
@@ -42,3 +43,7 @@ class Eyes:
             clock=self.clock,
             stop=self.stop,
         )
+
+    def evictions(self, fault: Prepared) -> list[Evictions]:
+        """What became of the pods that the fault asked to leave, by their disruption budgets; [] where it asked none."""
+        return evictions.look(fault.dose, self.world.cluster, step=fault.step, fault=fault.kind) if fault.dose else []

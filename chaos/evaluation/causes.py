@@ -38,6 +38,15 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Nothing limits how many pods may be taken at once",
         "Add a PodDisruptionBudget that keeps enough replicas during drains and upgrades.",
     ),
+    "pdb-allows-none": (
+        "A disruption budget never lets any pod leave",
+        "Let the budget spare at least one pod (maxUnavailable: 1, or minAvailable below the number of replicas), and run at "
+        "least two replicas; otherwise no node under them is ever drained, patched or scaled away.",
+    ),
+    "pdb-short-of-pods": (
+        "Too few pods are healthy for a disruption budget to let one leave",
+        "Find out why these pods are not ready; unhealthyPodEvictionPolicy: AlwaysAllow lets broken pods leave during a drain.",
+    ),
     "cache-stampede": (
         "Without its cache everybody asks the origin at the same time",
         "Let one request fetch for all, serve an older copy meanwhile, and limit how many may ask the origin at once.",
@@ -66,6 +75,8 @@ _SETTLES = {
     "single-replica": "how many endpoints were ready while requests failed",
     "no-readiness-probe": "how many endpoints were ready while requests failed",
     "no-pdb": "how many evictions the API server refused",
+    "pdb-allows-none": "the counts that the disruption budget's status gives",
+    "pdb-short-of-pods": "the counts that the disruption budget's status gives",
     "no-fallback": "marking degraded answers (`degraded_when:`), and the time that failures took",
     "ack-before-stored": "the ledger of the business service, read after recovery",
     "no-idempotency-key": "the ledger of the business service, read after recovery",
@@ -74,7 +85,12 @@ _SETTLES = {
 
 def choose(seen: Evidence, hypotheses: tuple[Hypothesis, ...]) -> Cause:
     """The best-supported hypothesis, or unknown; the rivals and why they lost are kept either way."""
-    cases = sorted((hypothesis(seen) for hypothesis in hypotheses), key=lambda case: -case.score)
+    return best_of([hypothesis(seen) for hypothesis in hypotheses])
+
+
+def best_of(cases: list[Case]) -> Cause:
+    """The same for cases that have been made already."""
+    cases = sorted(cases, key=lambda case: -case.score)
     best, rivals = cases[0], cases[1:]
     second = rivals[0].score if rivals else 0.0
     if best.score < CLEAR or best.score - second < LEAD:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaos.evaluation.evictions import Asked
 from chaos.evaluation.measuring import Counts, Names, buckets
 from chaos.evaluation.windows import Timeline, Window
 from chaos.model.events import Event, TransactionCount
@@ -115,7 +116,13 @@ class Evidence:
     @property
     def struck(self) -> list[str]:
         """Services and workloads that were hit."""
-        return sorted({strike.dependency for strike in self.timeline.strikes if strike.dependency})
+        moved = {name for asked in self.asked_to_leave if asked.first.stayed < asked.first.asked for name in asked.services}
+        return sorted({strike.dependency for strike in self.timeline.strikes if strike.dependency} | moved)
+
+    @property
+    def asked_to_leave(self) -> list[Asked]:
+        """The pods that were evicted, or kept by disruption budgets."""
+        return self.timeline.asked_to_leave
 
     @property
     def transactions(self) -> TransactionCount | None:

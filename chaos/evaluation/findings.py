@@ -1,17 +1,19 @@
 """Findings: what a run taught, few and meaningful. Tolerances broken by the same thing are one finding.
 
-save        tolerances were breached: a weakness found before a customer found it
+save        a weakness found before a customer found it: tolerances were breached, or a disruption budget let no pod be moved
 near-miss   everything held, but with less than a fifth of the limit to spare
-strength    a defence that held while the fault was proved to be in effect
+strength    a defence that held while the fault was proved to be in effect; where every pod was kept, nothing was defended
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
 from chaos.evaluation.baseline import Events
-from chaos.evaluation.causes import choose
+from chaos.evaluation.causes import best_of, choose
+from chaos.evaluation.draining import cases
+from chaos.evaluation.evictions import Asked
 from chaos.evaluation.evidence import Evidence, gather
 from chaos.evaluation.hypotheses import LOST, SERVING, WRONG, Hypothesis
 from chaos.evaluation.strengths import defences
@@ -26,7 +28,8 @@ NEAR = 0.2
 _DUE_DAYS: dict[Severity, int] = {"SEV-1": 7, "SEV-2": 30, "SEV-3": 90}
 SEVERITY_RULE = (
     "SEV-1: something acknowledged was lost or wrong, or at least half of the requests failed; "
-    "SEV-2: at least one request in twenty failed, or a limit was missed by more than its own size; SEV-3: the rest"
+    "SEV-2: at least one request in twenty failed, or a limit was missed by more than its own size; "
+    "SEV-3: the rest, and pods that cannot be moved"
 )
 
 
@@ -61,11 +64,15 @@ _FAMILIES = (
 )
 
 
+_DRAIN = Family("drain", (), "pods cannot be moved: a disruption budget declines every eviction", ())
+
+
 def find(story: Story, events: Events, info: RunInfo, verdict: Verdict) -> list[Finding]:
     """All findings of a judged run: saves first, the worst of them at the top."""
     timeline = read_timeline(events())
     maker = _Maker(story, events, info, verdict, timeline)
     found = [maker.save(family, rows) for family in _FAMILIES if (rows := _rows(verdict, family, "breached"))]
+    found += [maker.kept(asked) for asked in timeline.asked_to_leave if asked.held_off]
     if verdict.outcome == "held":
         near = {family: [row for row in _rows(verdict, family, "held") if _is_near(row)] for family in _FAMILIES}
         found += [maker.near_miss(family, rows) for family, rows in near.items() if rows]
@@ -116,7 +123,7 @@ class _Maker:
     def strengths(self) -> Iterator[Finding]:
         rows = [row for row in self.verdict.rows if row.outcome == "held"]
         evidence = self._evidence(rows)
-        if evidence is None or not rows or not self.timeline.strikes:
+        if evidence is None or not rows or not self._anything_hit():
             return
         named = defences(evidence)
         serving = _FAMILIES[-1]
@@ -125,6 +132,16 @@ class _Maker:
         factors = [Factor(text=defence.words, basis="measured") for defence in named] or [Factor(text=proved, basis="measured")]
         yield self._finding("strength", serving, rows, title=title).model_copy(update={"factors": factors, "due": ""})
 
+    def kept(self, asked: Asked) -> Finding:
+        """Pods that no maintenance could have moved: closed by a re-test in which they leave and every tolerance holds."""
+        told = asked.last
+        pods = f"each of {told.asked} pods of {asked.whose} was asked to leave and stayed"
+        where = f"disruption budget {told.budget} in {told.namespace}"
+        text = f"{pods}: {where} declined at the strike, and still did after {asked.seconds:.0f} s"
+        title = f"{self.story.service.title}: disruption budget {told.budget} declined every eviction of {asked.whose}"
+        made = self._finding("save", _DRAIN, self.verdict.rows, title=title, kept=asked)
+        return made.model_copy(update={"cause": best_of(cases(asked)), "factors": [Factor(text=text, basis="measured")]})
+
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _evidence(self, rows: list[Row]) -> Evidence | None:
@@ -132,8 +149,14 @@ class _Maker:
         transaction = transactions.pop() if len(transactions) == 1 else None
         return gather(self.story, self.timeline, self.events(), transaction)
 
-    def _finding(self, kind: FindingKind, family: Family, rows: list[Row], *, title: str) -> Finding:
-        dependency, stress = self._dependency(), self._stress()
+    def _anything_hit(self) -> bool:
+        kept = {each.first.step for each in self.timeline.asked_to_leave if each.held_off}
+        left = {each.first.step for each in self.timeline.asked_to_leave if not each.held_off}
+        return any(strike.step not in kept - left for strike in self.timeline.strikes)
+
+    def _finding(self, kind: FindingKind, family: Family, rows: list[Row], *, title: str, kept: Asked | None = None) -> Finding:
+        dependency = self._named(kept.services) if kept else self._dependency()
+        stress = "" if kept else self._stress()  # however it was asked: the budget is the same hole
         symptom = f"{family.symptom} under {stress}" if stress else family.symptom
         severity = self._severity(family, rows)
         code = fingerprint(service=self.story.service.id, tolerance=family.key, dependency=dependency, symptom=symptom)
@@ -160,9 +183,12 @@ class _Maker:
 
     def _dependency(self) -> str:
         """What was hit, by the ids that the service file gives its dependencies."""
+        hit = self._named(strike.dependency for strike in self.timeline.strikes)
+        return hit or ("demand" if self.timeline.surges else "")
+
+    def _named(self, services: Iterable[str]) -> str:
         names = {each.service or each.id: each.id for each in self.story.service.dependencies}
-        hit = sorted({names.get(strike.dependency, strike.dependency) for strike in self.timeline.strikes if strike.dependency})
-        return "+".join(hit) or ("demand" if self.timeline.surges else "")
+        return "+".join(sorted({names.get(service, service) for service in services if service}))
 
     def _stress(self) -> str:
         """Which kinds of fault it was under: another kind is another hole, with a re-test of its own."""
@@ -188,6 +214,8 @@ class _Maker:
         return f"{service}: {impact.failed:,} of {impact.attempted:,} requests failed while {self._trouble()}"
 
     def _severity(self, family: Family, rows: list[Row]) -> Severity:
+        if family is _DRAIN:
+            return "SEV-3"
         impact = Impact.model_validate(self.verdict.impact)
         failed = impact.failed / impact.attempted if impact.attempted else 0.0
         breached = [row for row in rows if row.outcome == "breached"]

@@ -170,11 +170,22 @@ def no_pdb(seen: Evidence) -> Case:
     for service in _with_endpoints(seen) if evicted else []:
         lowest = seen.lowest_ready(service)
         if lowest and lowest[1] > 1 and lowest[0] == 0:
-            case.speaks(
-                0.9, f"all {lowest[1]} replicas of {service} were evicted at the same time, and no eviction was refused"
-            )
+            case.speaks(0.9, f"all {lowest[1]} replicas of {service} were evicted at the same time{_unguarded(seen, service)}")
             break
+    for asked in seen.asked_to_leave:
+        if asked.first.stayed and asked.first.budget:
+            kept = f"kept {asked.first.stayed} of {asked.first.asked} pods of {asked.whose}"
+            case.objects(0.6, f"disruption budget {asked.first.budget} {kept}")
     return case
+
+
+def _unguarded(seen: Evidence, service: str) -> str:
+    """What their budgets said, as far as somebody looked."""
+    asked = [each.first for each in seen.asked_to_leave if service in each.services]
+    if not asked:
+        return ""
+    budgets = ", ".join(each.budget for each in asked if each.budget)
+    return f", and disruption budget {budgets} kept none of them" if budgets else ", and no disruption budget guards them"
 
 
 def no_readiness_probe(seen: Evidence) -> Case:

@@ -30,6 +30,16 @@ def _degraded(seen: Evidence) -> Defence | None:
     return Defence("customers got a degraded answer instead of an error", words)
 
 
+def _budget(seen: Evidence) -> Defence | None:
+    """Pods were asked to leave all at once, and left a few at a time."""
+    for asked in seen.asked_to_leave:
+        if asked.few_at_a_time:
+            told = asked.first
+            went = f"let {told.asked - told.stayed} of {told.asked} pods of {asked.whose} leave at once and kept the others"
+            return Defence("its disruption budget let pods leave a few at a time", f"disruption budget {told.budget} {went}")
+    return None
+
+
 def _replicas(seen: Evidence) -> Defence | None:
     for service in seen.struck:
         lowest = seen.lowest_ready(service)
@@ -63,4 +73,4 @@ def _quick(seen: Evidence) -> Defence | None:
     )
 
 
-_LOOKS: tuple[Callable[[Evidence], Defence | None], ...] = (_degraded, _replicas, _breaker, _quick)
+_LOOKS: tuple[Callable[[Evidence], Defence | None], ...] = (_degraded, _budget, _replicas, _breaker, _quick)

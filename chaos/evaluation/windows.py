@@ -13,10 +13,12 @@ as long as the timeline's own fault phase, since a window of no length would jud
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chaos.evaluation.evictions import Asked, by_budget
 from chaos.journal import payload_of
 from chaos.model.events import (
     DoseResult,
     Event,
+    Evictions,
     FaultEdge,
     LoadNote,
     PhaseEdge,
@@ -76,6 +78,7 @@ class Timeline:
     entries: dict[str, Strike] = field(default_factory=dict)
     surges: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     doses: dict[str, list[DoseResult]] = field(default_factory=dict)
+    evictions: list[tuple[float, Evictions]] = field(default_factory=list)
     notes: list[LoadNote] = field(default_factory=list)
     transactions: TransactionCount | None = None
     stop: Stop | None = None
@@ -124,6 +127,8 @@ class Timeline:
     def _rest(self, event: Event) -> None:
         if event.kind == "load-note":
             self.notes.append(payload_of(event, LoadNote))
+        elif event.kind == "evictions":
+            self.evictions.append((event.mono, payload_of(event, Evictions)))
         elif event.kind == "transactions":
             self.transactions = payload_of(event, TransactionCount)
         elif event.kind == "stop":
@@ -135,6 +140,11 @@ class Timeline:
     def strikes(self) -> list[Strike]:
         """Every fault of the story that was struck, or should have been and failed; fittings in the path are none."""
         return [strike for strike in self.entries.values() if strike.struck is not None or strike.failed]
+
+    @property
+    def asked_to_leave(self) -> list[Asked]:
+        """The pods that were evicted, or kept, by step and disruption budget."""
+        return by_budget(self.evictions, {each.step: each.struck for each in self.strikes if each.struck is not None})
 
     @property
     def strike(self) -> float | None:
@@ -190,6 +200,7 @@ _HANDLERS = {
     "step": Timeline._step,
     "dose": Timeline._dose,
     "load-note": Timeline._rest,
+    "evictions": Timeline._rest,
     "transactions": Timeline._rest,
     "stop": Timeline._rest,
     "end": Timeline._rest,

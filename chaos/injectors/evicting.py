@@ -7,13 +7,26 @@ from typing import Literal
 from chaos.clients.world import Cluster, Obj
 from chaos.clock import Clock, RealClock, wait_until
 from chaos.errors import BadInput, Conflict, NotFound, Refused
+from chaos.injectors.targets import workloads_of
+from chaos.model.base import Record
+from chaos.model.dose import Expectation
 from chaos.model.run import Permission
 from chaos.model.selector import selects
 from chaos.model.target import Target
+from chaos.probes.evictions import is_by_a_budget
 
 _TOGETHER = 16  # threads: the API server is the limit well before this
 _EVERY = 1.0  # seconds between two rounds
 Outcome = Literal["gone", "left already", "refused"]
+
+
+class Asked(Record):
+    """Pods that are asked to leave, and the disruption budget that guards them ("" = none does)."""
+
+    namespace: str
+    budget: str
+    workloads: list[str]
+    uids: list[str]
 
 
 def evict_all(
@@ -45,8 +58,8 @@ def _evict(cluster: Cluster, target: Target, grace: int | None) -> Outcome:
             raise
         return "left already"  # a namesake has taken its place, and is not ours to strike
     except Refused as error:
-        if "disruption budget" not in str(error).lower():
-            raise  # the API server is busy, which says nothing of a budget
+        if not is_by_a_budget(error):
+            raise
         return "refused"
     return "gone"
 
@@ -55,24 +68,49 @@ def budgets_of(pod: Obj, budgets: Iterable[Obj]) -> list[Obj]:
     return [each for each in budgets if selects(each["spec"].get("selector"), pod["metadata"].get("labels"))]
 
 
-def budget_notes(cluster: Cluster, pods: Sequence[Obj]) -> list[str]:
-    """What disruption budgets will say, as it looks now. A pod of two budgets can never be evicted, and is refused."""
+def by_budget(cluster: Cluster, pods: Sequence[Obj]) -> tuple[list[Asked], list[str]]:
+    """The pods by the budgets that guard them, and what these will say, as it looks now.
+
+    A pod of two budgets can never be evicted, and is refused.
+    """
+    owners = workloads_of(cluster, pods)
+    found: dict[tuple[str, str], list[Obj]] = {}
     notes: dict[str, None] = {}
     for space in sorted({pod["metadata"]["namespace"] for pod in pods}):
         budgets = cluster.find("PodDisruptionBudget", space)
         for pod in (pod for pod in pods if pod["metadata"]["namespace"] == space):
-            own = budgets_of(pod, budgets)
-            names = [each["metadata"]["name"] for each in own]
-            if len(own) > 1:
-                raise BadInput(
-                    f"pod {pod['metadata']['name']} has more than one disruption budget ({', '.join(names)}): "
-                    "the API server never evicts such a pod"
-                )
-            if own and not own[0].get("status", {}).get("disruptionsAllowed"):
-                notes[f"disruption budget {names[0]} allows no disruption now: as long as it does not, its pods stay"] = None
-            elif not own:
+            budget = _budget_of(pod, budgets)
+            name = budget["metadata"]["name"] if budget else ""
+            found.setdefault((space, name), []).append(pod)
+            if budget and not budget.get("status", {}).get("disruptionsAllowed"):
+                notes[f"disruption budget {name} allows no disruption now: as long as it does not, its pods stay"] = None
+            elif not budget:
                 notes[f"no disruption budget guards pod {pod['metadata']['name']}: it leaves when it is asked"] = None
-    return list(notes)
+    asked = []
+    for (space, name), own in sorted(found.items()):
+        uids = [str(pod["metadata"]["uid"]) for pod in own]
+        workloads = sorted({f"{owners[uid].kind.lower()}/{owners[uid].name}" for uid in uids})
+        asked.append(Asked(namespace=space, budget=name, workloads=workloads, uids=uids))
+    return asked, list(notes)
+
+
+def _budget_of(pod: Obj, budgets: Iterable[Obj]) -> Obj | None:
+    own = budgets_of(pod, budgets)
+    if len(own) > 1:
+        names = ", ".join(each["metadata"]["name"] for each in own)
+        raise BadInput(
+            f"pod {pod['metadata']['name']} has more than one disruption budget ({names}): "
+            "the API server never evicts such a pod"
+        )
+    return own[0] if own else None
+
+
+def expectations(asked: Iterable[Asked]) -> list[Expectation]:
+    """What must be seen: by budget, so that what each of them kept can be told."""
+    return [
+        Expectation(what="evicted", namespace=each.namespace, name=each.budget, workloads=each.workloads, uids=each.uids)
+        for each in asked
+    ]
 
 
 def permissions(spaces: Iterable[str]) -> list[Permission]:

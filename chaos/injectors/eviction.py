@@ -1,6 +1,6 @@
 """`eviction`: pods are asked to leave by the Eviction API, as a drain or an autoscaler asks; a disruption budget may decline.
 
-What a budget declines is no error of ours: the pod stays, and the dose says which budget kept it.
+What a budget declines is no error of ours: the pod stays, the dose says which budget kept it, and keeping all is a finding.
 """
 
 from typing import Annotated, Literal
@@ -10,8 +10,9 @@ from pydantic import Field
 from chaos.clients.world import World
 from chaos.injectors import evicting, some_pods
 from chaos.injectors.base import Aim, Privilege
+from chaos.injectors.evicting import Asked
 from chaos.injectors.some_pods import SomePodsSpec, SomePodsState
-from chaos.model.dose import Dose, Expectation
+from chaos.model.dose import Dose
 from chaos.model.run import Permission
 from chaos.model.undo import Call
 from chaos.model.units import Duration
@@ -35,6 +36,7 @@ class State(SomePodsState):
 
     grace: int | None
     patience: float
+    asked: list[Asked] = []
     notes: list[str] = []
 
 
@@ -44,8 +46,9 @@ undo_words, settle, verify = some_pods.undo_words, some_pods.settle, some_pods.v
 
 def prepare(spec: Eviction, aim: Aim) -> State:
     fields, chosen = some_pods.frozen(spec, aim)
-    notes = evicting.budget_notes(aim.world.cluster, chosen)
-    return State(**fields, grace=None if spec.grace is None else int(spec.grace), patience=spec.patience, notes=notes)
+    asked, notes = evicting.by_budget(aim.world.cluster, chosen)
+    grace = None if spec.grace is None else int(spec.grace)
+    return State(**fields, grace=grace, patience=spec.patience, asked=asked, notes=notes)
 
 
 def permissions(state: State) -> list[Permission]:
@@ -65,6 +68,5 @@ def stop(state: State, world: World) -> None:
 
 
 def dose(state: State) -> Dose:
-    expect = Expectation(what="evicted", namespace=state.namespace, uids=[target.uid for target in state.targets])
     words = f"each of {len(state.targets)} pods is gone by its UID, or a disruption budget keeps it"
-    return Dose(expect=[expect], words=words)
+    return Dose(expect=evicting.expectations(state.asked), words=words)

@@ -14,10 +14,11 @@ from chaos.errors import BadInput, NotFound
 from chaos.injectors import cordoning, evicting
 from chaos.injectors.base import LABEL_TARGET, OWN_LABEL, Aim, Privilege
 from chaos.injectors.cordoning import NodeSpec, NodeState
+from chaos.injectors.evicting import Asked
 from chaos.injectors.eviction import MOST_PATIENCE
 from chaos.injectors.targets import Workload, keep_caps, refuse_protected, target_of, workloads_of
 from chaos.model.base import Name, Record
-from chaos.model.dose import Dose, Expectation
+from chaos.model.dose import Dose
 from chaos.model.run import Permission
 from chaos.model.target import Target
 from chaos.model.units import Duration
@@ -53,6 +54,7 @@ class State(NodeState):
     """The node, the pods that are asked to leave it, and how ready their workloads were."""
 
     leaving: list[Target]
+    asked: list[Asked] = []
     workloads: list[Ready]
     patience: float
     back_within: float
@@ -74,7 +76,7 @@ def prepare(spec: NodeDrain, aim: Aim) -> State:
         raise BadInput(
             f"node {node['metadata']['name']} runs no pods of {', '.join(spaces)} that could leave: nothing would be struck"
         )
-    notes = evicting.budget_notes(cluster, leaving)
+    asked, notes = evicting.by_budget(cluster, leaving)
     workloads = _keep_caps(cluster, spaces, leaving, aim)
     told = ["pods do not move back when the node is given free again", *notes, *staying]
     fields = cordoning.fields(node, aim)
@@ -82,6 +84,7 @@ def prepare(spec: NodeDrain, aim: Aim) -> State:
     return State(
         **{**fields, "targets": fields["targets"] + targets},
         leaving=targets,
+        asked=asked,
         workloads=[ready for each in workloads if (ready := _ready(cluster, each[0], each[1]))],
         patience=spec.patience,
         back_within=spec.back_within,
@@ -191,11 +194,7 @@ def _short(before: Ready, cluster: Cluster) -> str:
 
 
 def dose(state: State) -> Dose:
-    by_space: dict[str, list[str]] = {}
-    for target in state.leaving:
-        by_space.setdefault(target.namespace, []).append(target.uid)
-    gone = [Expectation(what="evicted", namespace=space, uids=uids) for space, uids in by_space.items()]
     words = (
         f"node {state.node} takes no new pods, and each of {len(state.leaving)} pods left it or is kept by a disruption budget"
     )
-    return Dose(expect=[cordoning.expectation(state), *gone], words=words)
+    return Dose(expect=[cordoning.expectation(state), *evicting.expectations(state.asked)], words=words)

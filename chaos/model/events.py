@@ -147,6 +147,26 @@ class Observation(Record):
     traffic: dict[str, dict[str, float]] = {}
 
 
+class Evictions(Record):
+    """`evictions`: what became of the pods of one disruption budget that a step asked to leave.
+
+    Told twice: right after the strike, and when the step's time is over. `refused`: those that stayed were asked again (as a
+    dry run), and the API server declined in the name of their budget; the counts are the budget's own.
+    """
+
+    step: str
+    fault: str
+    namespace: str
+    budget: str = ""  # "" = none guards them
+    workloads: list[str] = []
+    asked: int
+    stayed: int
+    refused: bool = False
+    healthy: int = 0  # pods that are healthy now
+    needed: int = 0  # healthy pods that the budget insists on
+    expected: int = 0  # pods that there should be
+
+
 class TransactionCount(Record):
     """`transactions`: what the ledger of the business service says after recovery."""
 
@@ -189,6 +209,7 @@ KINDS: dict[str, type[Record]] = {
     "dose": DoseResult,
     "sample": Sample,
     "observe": Observation,
+    "evictions": Evictions,
     "transactions": TransactionCount,
     "stop": Stop,
     "end": RunEnd,

@@ -11,6 +11,7 @@ from chaos.journal import payload_of
 from chaos.model.events import (
     DoseResult,
     Event,
+    Evictions,
     FaultEdge,
     LoadNote,
     PhaseEdge,
@@ -97,6 +98,13 @@ class PlainView:
         dose = payload_of(event, DoseResult)
         return f"dose proved: {dose.seen}" if dose.proved else f"dose NOT proved ({dose.reason}): {dose.seen}"
 
+    def _evictions(self, event: Event) -> str:
+        told = payload_of(event, Evictions)
+        if not told.stayed or not told.budget:
+            return ""
+        declines = ", and declines still" if told.refused else ""
+        return f"disruption budget {told.budget} kept {told.stayed} of {told.asked} pods{declines}"
+
     def _step(self, event: Event) -> str:
         edge = payload_of(event, StepEdge)
         if edge.edge == "listed":
@@ -166,6 +174,7 @@ _TELLERS: dict[str, Callable[[PlainView, Event], str]] = {
     "phase": PlainView._phase,
     "fault": PlainView._fault,
     "dose": PlainView._dose,
+    "evictions": PlainView._evictions,
     "step": PlainView._step,
     "sample": PlainView._sample,
     "load-note": PlainView._note,
