@@ -31,6 +31,7 @@ class Nodes:
                 "role": "worker",
                 "state": "running",
                 "addresses": {"kind": f"172.18.0.{n}"},
+                "fixed": [],
             }
             for n, name in enumerate(names, start=2)
         }
@@ -58,7 +59,7 @@ class Nodes:
     def disconnect(self, node, network):
         del self.containers[node]["addresses"][network]
 
-    def revive(self, node, addresses):
+    def revive(self, node, addresses, fixed):
         if self.stubborn:
             raise DockerError("could not start: no space left")
         self.containers[node].update(state="running", addresses=dict(addresses))
