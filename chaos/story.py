@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from chaos.errors import Problem
 from chaos.injectors.base import FaultSpec
 from chaos.model.caps import Caps
 from chaos.model.service import Service
@@ -46,6 +47,15 @@ class Story:
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Frozen inputs: path below `inputs/` -> content. The story's own file is `entry`."""
     entry: str = ""
+    steps_at: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    """Step id -> file, line and column, for what only the cluster shows to be wrong with it."""
+
+    def problem(self, step: str, message: str, hint: str = "") -> Problem | str:
+        """What is wrong with a step, at its place in the file."""
+        words = f"step {step}: {message}"
+        if step not in self.steps_at:
+            return f"{words}; {hint}" if hint else words
+        return Problem(*self.steps_at[step], words, hint)
 
     @property
     def revision(self) -> str:

@@ -145,6 +145,7 @@ class _Builder:
             tags=tuple(scenario.tags),
             files=self.files,
             entry=f"scenarios/{self.path.name}",
+            steps_at={step.id: _at(self.document, ("steps", index)) for index, step in enumerate(steps)},
         )
 
     def _service(self, scenario: Scenario) -> Service | None:
@@ -235,7 +236,12 @@ def experiment_story(path: Path, document: Document, experiment: Experiment) -> 
         tags=tuple(experiment.tags),
         files={entry: document.content},
         entry=entry,
+        steps_at={"fault": _at(document, ("fault",))},
     )
+
+
+def _at(document: Document, loc: tuple[str | int, ...]) -> tuple[str, int, int]:
+    return (document.path, *document.where(loc))
 
 
 def _probes_hold(experiment: Experiment) -> tuple[Tolerance, ...]:

@@ -24,14 +24,14 @@ class Claim:
         return self.thing == other.thing and not apart and self.start < other.end and other.start < self.end
 
 
-def clashes(claims: Iterable[Claim]) -> list[str]:
-    """Each pair of steps that lay claim to the same thing at the same time, in words."""
+def clashes(claims: Iterable[Claim]) -> list[tuple[str, str]]:
+    """Each pair of steps that lay claim to the same thing at the same time: the later one, and the clash in words."""
     found = (pair for pair in itertools.combinations(claims, 2) if pair[0].clashes_with(pair[1]))
-    return list(dict.fromkeys(_words(first, second) for first, second in found))
+    return list(dict.fromkeys((second.step, _words(first)) for first, second in found))
 
 
-def _words(first: Claim, second: Claim) -> str:
-    both = f"step {second.step}: step {first.step} changes {first.thing} at the same time"
+def _words(first: Claim) -> str:
+    both = f"step {first.step} changes {first.thing} at the same time"
     return f"{both}, and each would undo what the other does; let one end before the other begins, or run them apart"
 
 

@@ -11,12 +11,13 @@ import chaos
 from chaos.clients.images import load_image
 from chaos.clients.world import World
 from chaos.engine import guarding, rights
+from chaos.engine.blast import too_many_nodes
 from chaos.engine.claims import claims_of, clashes
 from chaos.engine.loading import on_the_cluster
 from chaos.engine.place import Place
 from chaos.engine.prepared import Prepared
 from chaos.engine.timeline import Scheduled, length, schedule
-from chaos.errors import BadInput, NotReady
+from chaos.errors import BadInput, NotReady, Problem
 from chaos.injectors.base import LABEL_TARGET, Aim
 from chaos.injectors.rivals import rivals
 from chaos.injectors.table import FITTINGS, INJECTORS
@@ -72,7 +73,7 @@ def prepare(story: Story, place: Place, *, run: str, seed: int, settings: Settin
         world = _struck_world(story, place)
         aims = _Aims(story, world, run, seed, settings.images)
         faults = _prepare_faults(fault_steps, aims)
-        _refuse_clashes(timeline, faults)
+        _refuse_together(timeline, faults, story)
         fittings = [_load_workers(story, place, aims, timeline)] if far else []
         fittings += _prepare_fittings(story, faults, aims, settings.ttl)
     plan = _plan_of(story, place, seed, timeline, [*faults.values(), *fittings])
@@ -117,14 +118,14 @@ class _Aims:
 
 def _prepare_faults(steps: list[FaultStep], aims: _Aims) -> dict[str, Prepared]:
     found: dict[str, Prepared] = {}
-    problems: list[str] = []
+    problems: list[Problem | str] = []
     for step in steps:
         assert step.fault is not None  # the catalogue resolved every experiment
         module = INJECTORS[step.fault.kind]
         try:
             state = module.prepare(step.fault, aims.at(step.id))
         except BadInput as error:
-            problems += [f"step {step.id}: {problem}" for problem in error.problems]
+            problems += [aims.story.problem(step.id, str(problem)) for problem in error.problems]
             continue
         found[step.id] = Prepared(
             step=step.id,
@@ -139,10 +140,12 @@ def _prepare_faults(steps: list[FaultStep], aims: _Aims) -> dict[str, Prepared]:
     return found
 
 
-def _refuse_clashes(timeline: list[Scheduled], faults: Mapping[str, Prepared]) -> None:
+def _refuse_together(timeline: list[Scheduled], faults: Mapping[str, Prepared], story: Story) -> None:
+    """What each step may do alone, but not beside the others."""
     struck = [(each, faults[each.step.id]) for each in timeline if each.step.id in faults]
     claims = [claim for each, fault in struck for claim in claims_of(each, fault.module, fault.state)]
-    if problems := clashes(claims):
+    problems = [story.problem(step, words) for step, words in clashes(claims)]
+    if problems := [*problems, *too_many_nodes(timeline, faults, story)]:
         raise BadInput(*problems)
 
 

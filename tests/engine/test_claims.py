@@ -25,7 +25,7 @@ ALWAYS = (float("-inf"), float("inf"))
 def test_what_clashes(one, other, clash):
     problems = clashes([one, other])
     assert len(problems) == clash
-    assert all("step b: step a changes" in problem for problem in problems)
+    assert all(step == "b" and words.startswith("step a changes") for step, words in problems)
 
 
 def scheduled(step, start, end):
@@ -44,7 +44,7 @@ def test_two_outages_of_one_port_clash_only_while_both_hold():
         first = claims_of(scheduled("a", 0, 5), vendor_outage, outage())
         return clashes([*first, *claims_of(scheduled("b", start, end), vendor_outage, outage())])
 
-    assert ["service/pay port 80" in problem for problem in problems(4, 9)] == [True]
+    assert ["service/pay port 80" in words for _, words in problems(4, 9)] == [True]
     assert problems(5, 9) == []
 
 
