@@ -1,12 +1,16 @@
 """Where a run strikes, and how load gets in."""
 
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from chaos.clients.world import World
-from chaos.errors import BadInput, NotFound, NotReady
+from chaos.errors import BadInput, ClusterError, NotFound, NotReady
 from chaos.model.run import Environment
 from chaos.story import Story
+
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_TO_CONNECT = 0.5  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +46,35 @@ class Place:
         if self.environment.kind == "sandbox":
             return f"http://{address}:{port}"
         if self.environment.kind == "kind" and node_port:
-            return f"http://127.0.0.1:{node_port}"
+            return f"http://{self._node_that_answers(node_port)}:{node_port}"
         raise BadInput(
             f"service {service} cannot be reached from here: give --url"
             + (", or make it a NodePort that the kind config publishes on 127.0.0.1" if self.environment.kind == "kind" else "")
         )
+
+    def _node_that_answers(self, port: int) -> str:
+        """127.0.0.1, where kind publishes the ports that its config names; for others, on Linux, a node's own address."""
+        if _somebody_listens("127.0.0.1", port):
+            return "127.0.0.1"
+        return next((address for address in self._node_addresses() if _somebody_listens(address, port)), "127.0.0.1")
+
+    def _node_addresses(self) -> list[str]:
+        """Of the control plane first: it is struck least."""
+        try:
+            nodes = self.world.cluster.find("Node") if self.world else []
+        except ClusterError:  # who may not list nodes has to publish the port
+            return []
+        nodes.sort(key=lambda node: _CONTROL_PLANE not in node["metadata"].get("labels", {}))
+        told = [each for node in nodes for each in node["status"].get("addresses", [])]
+        return [each["address"] for each in told if each["type"] == "InternalIP"]
+
+
+def _somebody_listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=_TO_CONNECT):
+            return True
+    except OSError:
+        return False
 
 
 def without_credentials(url: str) -> str:

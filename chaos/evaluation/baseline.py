@@ -1,11 +1,12 @@
 """Whether the service was healthy before anything is struck: an ill one would only be blamed for what it had already."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 
 from chaos.evaluation.facts import Facts, read_facts, scope_of
 from chaos.evaluation.impact import ImpactMeter
 from chaos.evaluation.measures import measure_for
-from chaos.evaluation.measuring import Measure, Names
+from chaos.evaluation.measuring import Listener, Measure, Measured, Names
 from chaos.evaluation.windows import Window
 from chaos.model.events import Event
 from chaos.model.tolerance import AT_LEAST, Tolerance, holds, limit_of
@@ -31,16 +32,14 @@ UNITS = {
 
 def baseline_problem(story: Story, events: Events) -> str:
     """Why nothing may be struck: what was outside its tolerance, or unknown, in the baseline. "" = healthy."""
-    facts = read_facts(story, events())
-    baseline = facts.timeline.phase("baseline")
-    measures = baseline_measures(story, facts, baseline)
-    feed([], events, before=measures)
-    return baseline_words(story, facts, baseline, measures)
+    baseline = Baseline(story, read_facts(story, events()))
+    feed([], events, before=baseline.listeners)
+    return baseline.problem()
 
 
-def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None, *, before: list[Measure]) -> None:
+def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = None, *, before: list[Listener]) -> None:
     """One reading of the journal for everybody. `before` sees only what was known when the fault phase began."""
-    everybody = [*measures, *before]
+    everybody: list[Listener] = [*measures, *before]
     for event in events():
         if event.kind == "load" and event.payload.get("names"):
             second, names = int(event.payload["second"]), Names(event.payload["names"])
@@ -52,7 +51,7 @@ def feed(measures: list[Measure], events: Events, meter: ImpactMeter | None = No
             for measure in everybody:
                 measure.sample(event)
         elif event.kind == "phase" and event.payload.get("phase") == "fault":
-            everybody = measures
+            everybody = list(measures)
 
 
 def _settled(baseline: Window) -> Window:
@@ -61,32 +60,66 @@ def _settled(baseline: Window) -> Window:
     return Window(baseline.name, baseline.start, end) if end > baseline.start else baseline
 
 
-def _for_baseline(story: Story) -> list[Tolerance]:
-    return [each for each in story.tolerances if each.measure in MEASURES]
+class Baseline:
+    """What was measured before anything is struck. Fed with the journal, it says what was wrong then."""
+
+    def __init__(self, story: Story, facts: Facts) -> None:
+        self._with_load = story.load is not None
+        self._generator = facts.generator
+        self._window = window = facts.timeline.phase("baseline")
+        self._measures: list[tuple[Tolerance, Measure]] = []
+        self._failures = _Failures(_settled(window).seconds if window else ())
+        if window:
+            by_load, by_probes = (scope_of(facts, each, settled=False) for each in (_settled(window), window))
+            self._measures = [
+                (each, measure_for(each, by_probes if each.measure == "probe" else by_load))
+                for each in story.tolerances
+                if each.measure in MEASURES
+            ]
+
+    @property
+    def listeners(self) -> list[Listener]:
+        return [*(measure for _, measure in self._measures), self._failures]
+
+    def problem(self) -> str:
+        """What was outside its tolerance, or unknown, and how requests failed. "" = healthy."""
+        if self._window is None:
+            return "there was no baseline"
+        attempted = self._generator.attempted(_settled(self._window).seconds)
+        if self._with_load and attempted < _MIN_REQUESTS:
+            return (
+                f"only {attempted} requests were attempted in {self._window.length:.1f} s; at least {_MIN_REQUESTS} are needed"
+            )
+        problems = [words for tolerance, measure in self._measures if (words := _outside(tolerance, measure.result()))]
+        if problems and (failures := self._failures.words()):
+            problems.append(failures)
+        return "; ".join(problems)
 
 
-def baseline_measures(story: Story, facts: Facts, baseline: Window | None) -> list[Measure]:
-    if baseline is None:
-        return []
-    by_load, by_probes = (scope_of(facts, window, settled=False) for window in (_settled(baseline), baseline))
-    return [measure_for(each, by_probes if each.measure == "probe" else by_load) for each in _for_baseline(story)]
+def _outside(tolerance: Tolerance, found: Measured) -> str:
+    if found.value is None:
+        of = f" (transaction {tolerance.transaction})" if tolerance.transaction else ""
+        return f"{tolerance.id}{of}: {found.arithmetic}"
+    return "" if holds(tolerance, found.value) else f"{tolerance.id}: {found.arithmetic}, outside {limit_words(tolerance)}"
 
 
-def baseline_words(story: Story, facts: Facts, baseline: Window | None, measures: list[Measure]) -> str:
-    if baseline is None:
-        return "there was no baseline"
-    attempted = facts.generator.attempted(_settled(baseline).seconds)
-    if story.load is not None and attempted < _MIN_REQUESTS:
-        return f"only {attempted} requests were attempted in {baseline.length:.1f} s; at least {_MIN_REQUESTS} are needed"
-    problems = []
-    for tolerance, measure in zip(_for_baseline(story), measures, strict=True):
-        found = measure.result()
-        if found.value is None:
-            of = f" (transaction {tolerance.transaction})" if tolerance.transaction else ""
-            problems.append(f"{tolerance.id}{of}: {found.arithmetic}")
-        elif not holds(tolerance, found.value):
-            problems.append(f"{tolerance.id}: {found.arithmetic}, outside {limit_words(tolerance)}")
-    return "; ".join(problems)
+class _Failures:
+    """How requests failed in these seconds."""
+
+    def __init__(self, seconds: Collection[int]) -> None:
+        self._seconds = seconds
+        self._errors: Counter[str] = Counter()
+
+    def load(self, second: int, names: Names) -> None:
+        if second in self._seconds:
+            self._errors.update((names.of(None) or {}).get("errors", {}))
+
+    def sample(self, event: Event) -> None:
+        """Of no interest."""
+
+    def words(self) -> str:
+        most = self._errors.most_common(3)
+        return f"requests failed by {', '.join(f'{reason} ({count})' for reason, count in most)}" if most else ""
 
 
 def limit_words(tolerance: Tolerance) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chaos.evaluation.baseline import UNITS, Events, baseline_measures, baseline_problem, baseline_words, feed, limit_words
+from chaos.evaluation.baseline import UNITS, Baseline, Events, baseline_problem, feed, limit_words
 from chaos.evaluation.facts import Facts, is_clean, read_facts, scope_of
 from chaos.evaluation.gates import Gate, all_gates, dose_proved
 from chaos.evaluation.impact import ImpactMeter
@@ -58,14 +58,13 @@ def _measure(
         measure_for(tolerance, scope_of(facts, window, origin_of(tolerance, facts.timeline, facts.harm))) if window else None
         for tolerance, window in zip(story.tolerances, windows, strict=True)
     ]
-    baseline = facts.timeline.phase("baseline")
-    before = baseline_measures(story, facts, baseline)
+    baseline = Baseline(story, facts)
     whole = facts.timeline.windows().get("whole")
     meter = ImpactMeter(story, whole, facts.timeline, facts.generator) if whole else None
-    feed([measure for measure in measures if measure], events, meter, before=before)
+    feed([measure for measure in measures if measure], events, meter, before=baseline.listeners)
     found = [measure.result() if measure else None for measure in measures]
     impact = meter.result().as_json() if meter else {}
-    problem = baseline_words(story, facts, baseline, before) if baseline else ""
+    problem = baseline.problem() if facts.timeline.phase("baseline") else ""
     return list(zip(story.tolerances, found, windows, strict=True)), impact, problem
 
 

@@ -85,14 +85,18 @@ def _added(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     return whole
 
 
-class Measure(Protocol):
-    """Built for one tolerance; fed with everything; asked once."""
+class Listener(Protocol):
+    """Fed with everything that a journal says."""
 
     def load(self, second: int, names: Names) -> None:
         """One record of load."""
 
     def sample(self, event: Event) -> None:
         """One reading of a probe."""
+
+
+class Measure(Listener, Protocol):
+    """Built for one tolerance; asked once."""
 
     def result(self) -> Measured:
         """What was found."""

@@ -89,7 +89,9 @@ def test_a_fault_that_its_callers_would_not_have_felt_was_not_struck_and_says_wh
 
 def test_an_unhealthy_baseline_blocks_everything(kit, healthy):
     healthy.during(failing, kit.base, kit.base + 3)
-    assert baseline_problem(kit.story(), healthy.events).startswith("answered: ")
+    problem = baseline_problem(kit.story(), healthy.events)
+    assert problem.startswith("answered: ")
+    assert "requests failed by 503 (" in problem
     verdict = judge(kit.story(), healthy.events, kit.info())
     assert (verdict.outcome, verdict.reason, verdict.exit_code) == ("inconclusive", "baseline-unhealthy", 3)
     assert {each.reason for each in verdict.rows} == {"baseline-unhealthy"}
