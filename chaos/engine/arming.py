@@ -19,15 +19,21 @@ def arm(changes: Sequence[Change]) -> bool:
     return announced and _together(others, Change.arm) and _together(witnesses, Change.arm)
 
 
-def withdraw(changes: Sequence[Change]) -> None:
-    """Undo and verify all changes: faults first, then the fittings that watched them; the guard only when all else is clean."""
+def withdraw(changes: Sequence[Change], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Undo and verify all changes: faults first, then the fittings that watched them; the guard only when all else is clean.
+
+    `meanwhile` ends what goes on in the background (load, probes): no fault waits for it, but the fittings that it uses do.
+    """
     faults = [change for change in changes if not change.prepared.fitting]
     guards = [change for change in changes if change.prepared.kind == "guard"]
     others = [change for change in changes if change.prepared.fitting and change not in guards]
-    _together(faults, _withdraw)
+    with ThreadPoolExecutor(1) as aside:
+        ended = aside.submit(meanwhile)
+        _together(faults, _withdraw)
     _together(others, _withdraw)
     if not any(change.left_over for change in [*faults, *others]):
         _together(guards, _withdraw)
+    ended.result()
 
 
 def _withdraw(change: Change) -> bool:

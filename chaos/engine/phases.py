@@ -16,48 +16,53 @@ from chaos.engine.witnessing import Eyes
 from chaos.injectors import load_workers
 from chaos.ledger import Ledger
 from chaos.load.spec import Remote
-from chaos.model.events import LoadNote
+from chaos.model.events import LoadNote, Sample
 from chaos.probes.witness import Witness
 
 
-def walk(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Ledger | None) -> None:
-    """Arm, warm-up, baseline, fault, recovery. What was changed is the caller's to withdraw, however this ends."""
+def walk(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Ledger | None, background: ExitStack) -> None:
+    """Arm, warm-up, baseline, fault, recovery. What was changed is the caller's to withdraw, however this ends.
+
+    So is what goes on in the background, unless the run went to its end: a stopped one must not wait for load to end.
+    """
     with run.in_phase(recorder, "arm"):
         armed = arm(list(changes.values()))
     if not armed:
         run.reason = "stopped" if run.stop.is_set else "arm-failed"
         return
-    with ExitStack() as background:
-        eyes = _eyes(run, changes)
-        generator = _start_load(run, recorder, ledger)
-        background.callback(generator.stop)
-        background.enter_context(
-            probe_rhythm(
-                run.story.probes,
-                run.view,
-                clock=run.clock,
-                phase=lambda: run.phase,
-                tell=lambda s: recorder.tell(s, source="probe"),
-            )
-        )
-        if run.place.world:
-            rhythm = observer_rhythm(
-                run.place.world, run.story.namespace, list(changes.values()), clock=run.clock, recorder=recorder
-            )
-            background.enter_context(rhythm)
-        stage = Stage(
-            changes=changes,
-            generator=generator,
-            eyes=eyes,
-            view=run.view,
-            recorder=recorder,
-            clock=run.clock,
-            stop=run.stop,
-            watch=lambda: _watch(run, generator, recorder),
-        )
-        _timed(run, stage)
-    if run.story.load and run.story.load.ledger and run.phase == "recovery" and not run.stop.is_set:
+    eyes = _eyes(run, changes)
+    generator = _start_load(run, recorder, ledger)
+    background.callback(generator.stop)
+    _look_on(run, recorder, changes, background)
+    stage = Stage(
+        changes=changes,
+        generator=generator,
+        eyes=eyes,
+        view=run.view,
+        recorder=recorder,
+        clock=run.clock,
+        stop=run.stop,
+        watch=lambda: _watch(run, generator, recorder),
+    )
+    _timed(run, stage)
+    if run.stop.is_set:
+        return
+    background.close()
+    if run.story.load and run.story.load.ledger and run.phase == "recovery":
         recorder.tell(tally(run.story.load.ledger, base_url=run.prepared.base_url, folder=run.folder, clock=run.clock))
+
+
+def _look_on(run: Run, recorder: Recorder, changes: dict[str, Change], background: ExitStack) -> None:
+    """Probes and observer, each in its rhythm."""
+
+    def tell(sample: Sample) -> None:
+        recorder.tell(sample, source="probe")
+
+    background.enter_context(probe_rhythm(run.story.probes, run.view, clock=run.clock, phase=lambda: run.phase, tell=tell))
+    if run.place.world:
+        background.enter_context(
+            observer_rhythm(run.place.world, run.story.namespace, list(changes.values()), clock=run.clock, recorder=recorder)
+        )
 
 
 def _timed(run: Run, stage: Stage) -> None:

@@ -11,6 +11,7 @@ Whatever happens on the way, what was changed is put back and read back.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from chaos import trust
 from chaos.engine import lever
@@ -95,7 +96,8 @@ def _guarded_story(run: Run, recorder: Recorder, changes: list[Change]) -> None:
     """The story with its ledger, its watchdog and its safeguards; leaves with every change withdrawn and read back."""
     planned = [*run.prepared.faults.values(), *run.prepared.fittings]
     if run.place.world is None or not planned:
-        walk(run, recorder, {}, None)
+        with ExitStack() as background:
+            walk(run, recorder, {}, None, background)
         return
     header = _header(run)
     ledger = Ledger(ledger_folder() / f"{run.info.id}.ledger", header)
@@ -113,12 +115,15 @@ def _guarded_story(run: Run, recorder: Recorder, changes: list[Change]) -> None:
     try:
         with Watchdog.over(ledger.path), safe.over(planned):
             changes += [Change(prepared, tools) for prepared in planned]
+            background = ExitStack()
             try:
-                walk(run, recorder, {change.prepared.step: change for change in changes}, ledger)
+                walk(run, recorder, {change.prepared.step: change for change in changes}, ledger, background)
             finally:
                 with run.in_phase(recorder, "disarm"):
-                    withdraw(changes)
-                    run.left = safe.end(clean=_is_clean(changes))
+                    try:
+                        withdraw(changes, meanwhile=background.close)
+                    finally:
+                        run.left = safe.end(clean=_is_clean(changes))
     finally:
         ledger.close(clean=_is_clean(changes) and not run.left)
 

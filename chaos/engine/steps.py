@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chaos.clock import Clock, wait_until
@@ -87,19 +88,24 @@ def _step(each: Scheduled, zero: float, stage: Stage) -> None:
 
 
 def _fault(change: Change, until: float, stage: Stage) -> None:
-    """Strike, prove the dose, hold, undo. The undo comes whatever happens before it."""
-    try:
-        if stage.eyes:
-            stage.eyes.look()
-        if change.strike() and stage.eyes:
-            if result := stage.eyes.prove(change.prepared, within=until - stage.clock.now()):
-                stage.recorder.tell(result, source="witness")
-            _tell_evictions(change, stage)
-            stage.clock.wait(stage.stop.event, until - stage.clock.now())
-    finally:
-        change.undo()
+    """Strike, prove the dose, hold, undo. The undo comes whatever happens before it; after a stop it waits for no reading."""
+    with ThreadPoolExecutor(1, thread_name_prefix=f"dose {change.prepared.step}") as aside:
+        try:
+            if stage.eyes:
+                stage.eyes.look()
+            if change.strike():
+                stage.stop.wait_for(aside.submit(_prove, change, until, stage))
+                stage.clock.wait(stage.stop.event, until - stage.clock.now())
+        finally:
+            change.undo()
     if change.struck:
         _tell_evictions(change, stage)
+
+
+def _prove(change: Change, until: float, stage: Stage) -> None:
+    if stage.eyes and (result := stage.eyes.prove(change.prepared, within=until - stage.clock.now())):
+        stage.recorder.tell(result, source="witness")
+    _tell_evictions(change, stage)
 
 
 def _tell_evictions(change: Change, stage: Stage) -> None:

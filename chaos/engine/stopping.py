@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -42,13 +43,29 @@ class StopFlag:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.why: Stop | None = None
-        self._once = threading.Lock()
+        self._waiting: set[threading.Event] = set()  # for something else, but no longer than for the stop
+        self._lock = threading.Lock()
 
     def request(self, reason: Reason, detail: str, *, condition: str = "") -> None:
-        with self._once:
+        with self._lock:
             if self.why is None:
                 self.why = Stop(reason=reason, detail=detail, condition=condition)
-        self.event.set()
+            self.event.set()
+            for each in self._waiting:
+                each.set()
+
+    def wait_for(self, work: "Future[None]") -> None:
+        """Until the work has ended, with its trouble if it had one; or until the stop, and then the work goes on alone."""
+        over = threading.Event()
+        with self._lock:
+            self._waiting.add(over)
+        work.add_done_callback(lambda _: over.set())
+        if not self.is_set:
+            over.wait()
+        with self._lock:
+            self._waiting.remove(over)
+        if work.done():
+            work.result()
 
     @property
     def is_set(self) -> bool:
