@@ -11,8 +11,8 @@ import pytest
 from chaos.clients.kube import connect
 from chaos.clients.world import World
 from chaos.clock import RealClock, wait_until
-from chaos.errors import Conflict, NotReady
-from chaos.injectors import witness
+from chaos.errors import BadInput, Conflict, NotReady
+from chaos.injectors import witness, witness_program
 from chaos.injectors.base import LABEL_RUN, Aim
 from chaos.injectors.table import FITTINGS
 from chaos.model.caps import Caps
@@ -76,6 +76,13 @@ def test_preparing_changes_nothing_and_names_follow_from_the_run(world, cluster,
     assert seen(cluster, namespace) == []
     assert witness.State.model_validate_json(state.model_dump_json()) == state
     assert FITTINGS["witness"] is witness
+
+
+def test_more_routes_than_it_can_read_are_refused(world, namespace):
+    assert witness.MOST_ROUTES == witness_program.MOST_ROUTES
+    routes = [Route(name=f"r{number}", host="web", port=8080) for number in range(33)]
+    with pytest.raises(BadInput, match="33 routes"):
+        prepared(world, namespace, routes)
 
 
 def test_it_is_made_once_and_taken_away_for_good(world, cluster, namespace):
