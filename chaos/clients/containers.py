@@ -67,7 +67,7 @@ class KindNodes:
             self._client.close()
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The node containers by name: name, id, role, state (running, paused, exited), addresses by network, networks in which
+        """The node containers by name: name, id, role, state (running, paused, exited), when it started, addresses by network, networks in which
         somebody has fixed the address."""
         with translated("list the nodes"):
             found = self._client.containers.list(all=True, filters={"label": [f"{LABEL_CLUSTER}={self._cluster}"]})
@@ -226,6 +226,7 @@ def _described(container: "Container") -> dict[str, Any]:
         "id": container.id,
         "role": container.labels.get(LABEL_ROLE, ""),
         "state": container.status,
+        "started": str(container.attrs.get("State", {}).get("StartedAt", "")),
         "addresses": _addresses(container),
         "fixed": _fixed(container),
     }

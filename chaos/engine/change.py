@@ -12,6 +12,7 @@ from chaos.engine.prepared import Prepared
 from chaos.engine.recorder import Recorder
 from chaos.engine.stopping import StopFlag
 from chaos.errors import GamedayError, Stopped
+from chaos.injectors.base import lands_within
 from chaos.ledger import Edge, Ledger, LedgerBroken
 from chaos.model.events import FaultEdge
 
@@ -19,8 +20,6 @@ UNDO_WITHIN = 20.0
 """Seconds in which an undo is tried again while the API server fails; afterwards it is a left-over, and said so."""
 VERIFY_WITHIN = 15.0
 """Seconds in which the prior state must read back; a fault may ask for more (`settle`)."""
-LANDS_WITHIN = 2.5
-"""Seconds after which a request whose answer was lost cannot take effect any more."""
 _AGAIN_AFTER = 0.2
 _UNDO_AGAIN_AFTER = 1.0
 
@@ -81,7 +80,8 @@ class Change:
             act(self.prepared.state, self._tools.making(self.prepared))
         except GamedayError as error:
             self.failed = str(error)
-            self._lands_until = self._tools.clock.now() + (0.0 if isinstance(error, Stopped) else LANDS_WITHIN)
+            lands = 0.0 if isinstance(error, Stopped) else lands_within(self.prepared.module, self.prepared.state)
+            self._lands_until = self._tools.clock.now() + lands
             self._tell("strike-failed", detail=self.failed, took=self._tools.clock.now() - started)
             return False
         if mark and told:

@@ -14,7 +14,7 @@ from chaos.engine import cluster_ledger, lease
 from chaos.engine.safeguards import forget_all
 from chaos.engine.stopping import at_work
 from chaos.errors import GamedayError, NotReady
-from chaos.injectors.base import FaultState, Injector
+from chaos.injectors.base import FaultState, Injector, lands_within
 from chaos.injectors.table import FITTINGS, INJECTORS
 from chaos.ledger import Contents, Entry, LoadEntry
 from chaos.load.locust import start_time_of
@@ -103,23 +103,26 @@ def _together(entries: Sequence[Entry], undo: Callable[[Entry], Recovered]) -> l
 
 
 def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recovered:
+    """Undo and read back; where the runner may have died in its strike, until the strike cannot take effect any more."""
     try:
         module: Injector = MODULES[entry.fault]
         state: FaultState = module.State.model_validate(entry.state)
     except (KeyError, ValueError) as error:
         return _result(contents, entry, "unknown", f"written by another version, which can undo it: {error}")
-    trouble: list[str] = []
+    lands_until = clock.now() + (lands_within(module, state) if _may_be_in_flight(entry) else 0.0)
+    trouble = ["unknown: not read back"]
 
     def clean() -> bool:
         nonlocal trouble
         try:
-            module.stop(state, world)
-            if disarm := getattr(module, "disarm", None):
-                disarm(state, world)
+            if trouble:
+                module.stop(state, world)
+                if disarm := getattr(module, "disarm", None):
+                    disarm(state, world)
             trouble = module.verify(state, world)
         except GamedayError as error:
             trouble = [f"unknown: {error}"]
-        return not trouble
+        return not trouble and clock.now() >= lands_until
 
     settle = getattr(module, "settle", None)
     wait_until(clean, clock=clock, within=settle(state) if settle else UNDO_WITHIN, every=0.2)
@@ -127,6 +130,11 @@ def _undo(contents: Contents, entry: Entry, world: World, clock: Clock) -> Recov
         return _result(contents, entry, "clean", entry.undo)
     state_word = "unknown" if any(each.startswith("unknown") for each in trouble) else "dirty"
     return _result(contents, entry, state_word, "; ".join(trouble))
+
+
+def _may_be_in_flight(entry: Entry) -> bool:
+    """Whether the request of a strike may still be on its way. What is made too late for its owner goes with its owner."""
+    return entry.fault not in FITTINGS and entry.edge in ("intent", "armed")
 
 
 def _sweep(contents: Contents, world: World) -> None:

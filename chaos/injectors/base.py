@@ -13,6 +13,7 @@
 A module may also say, where it has something to say:
 
     settle    (state) -> seconds that `verify` may take until it reads clean
+    lands     (state) -> seconds after which a request whose answer nobody got cannot take effect any more; 2.5 by default
     bypassed  (state, world) -> why a strike would miss those who call, in words
     claims    (state) -> what no other fault may change while this one holds, beyond what its undo puts back
     traffic   (state, world) -> counters of what passes where the fault is, as evidence for causes
@@ -106,6 +107,15 @@ class Injector(Protocol):
 
     @property
     def dose(self) -> Callable[[Any], Dose]: ...
+
+
+LANDS_WITHIN = 2.5
+
+
+def lands_within(module: Injector, state: FaultState) -> float:
+    """Seconds after which a strike whose answer nobody got cannot take effect any more."""
+    lands = getattr(module, "lands", None)
+    return float(lands(state)) if lands else LANDS_WITHIN
 
 
 LABEL_RUN = "gameday.dev/run"

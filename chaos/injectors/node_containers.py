@@ -6,9 +6,10 @@ it was born with. The undo needs Docker alone, so it works while the API server 
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, Literal
 
-from chaos.clients.world import Cluster, Containers, World
+from chaos.clients.world import Cluster, Containers, Obj, World
 from chaos.errors import ClusterError, NotFound, NotReady
 from chaos.injectors.base import FaultSpec, FaultState
 from chaos.model.base import Record
@@ -20,6 +21,7 @@ from chaos.probes.pods_ready import is_ready
 
 _KUBELET = 10250
 _TOGETHER = 8
+_LANDS_WITHIN = 10.0
 
 
 class ContainerSpec(FaultSpec):
@@ -107,6 +109,11 @@ def settle(state: ContainerState) -> float:
     return state.back_within
 
 
+def lands(state: ContainerState) -> float:
+    """Docker carries out what it was asked for, also when nobody waits any more: stopping a full node takes seconds."""
+    return _LANDS_WITHIN
+
+
 def verify(state: ContainerState, world: World) -> list[str]:
     """As Docker tells of the containers, and the API server of nodes and pods."""
     known = {each["name"]: each for each in world.containers.nodes()} if world.containers else {}
@@ -114,7 +121,7 @@ def verify(state: ContainerState, world: World) -> list[str]:
     if left:
         return left
     try:
-        left = [words for node in state.nodes if (words := _unready(node, world.cluster))]
+        left = [words for node in state.nodes if (words := _unready(node, known[node.name], world.cluster))]
         ready = sum(map(is_ready, world.cluster.find("Pod", state.namespace)))
     except ClusterError as error:
         return [f"unknown: {error}"]
@@ -138,15 +145,23 @@ def _left_of(node: NodeBefore, container: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _unready(node: NodeBefore, cluster: Cluster) -> str:
+def _unready(node: NodeBefore, container: dict[str, Any], cluster: Cluster) -> str:
     try:
         found = cluster.get("Node", node.name)
     except NotFound:
         return f"node {node.name} is not known to the API server any more: docker restart {node.name}"
     if not is_ready(found):
         return f"node {node.name} runs but is not Ready: docker restart {node.name}"
+    if not _heard_since(container["started"], found):  # for 40 s Kubernetes takes one that is off for Ready
+        return f"node {node.name} runs, but its kubelet has not been heard since: docker restart {node.name}"
     taints = [each["key"] for each in found["spec"].get("taints") or [] if each["key"].startswith("node.kubernetes.io/")]
     return f"node {node.name} still carries the taint {taints[0]}" if taints else ""
+
+
+def _heard_since(started: str, node: Obj) -> bool:
+    """Whether the node's kubelet reported after its container was started; the clocks are one machine's."""
+    told = [each.get("lastHeartbeatTime") for each in node["status"]["conditions"] if each["type"] == "Ready"]
+    return all(each and datetime.fromisoformat(each) > datetime.fromisoformat(started) for each in told)
 
 
 def dose(state: ContainerState, words: str) -> Dose:

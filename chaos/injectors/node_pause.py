@@ -24,6 +24,7 @@ class NodePause(OneNodeSpec):
 Spec, State = NodePause, ContainerState
 prepare, permissions, undo_words = one_container.prepare, node_containers.permissions, node_containers.undo_words
 stop, verify, settle = node_containers.stop, node_containers.verify, node_containers.settle
+lands = node_containers.lands
 undo_calls, claims = node_containers.undo_calls, node_containers.claims
 
 

@@ -43,7 +43,7 @@ class State(ContainerState):
 
 Spec = NodeRestart
 permissions, undo_words = node_containers.permissions, node_containers.undo_words
-verify, settle = node_containers.verify, node_containers.settle
+verify, settle, lands = node_containers.verify, node_containers.settle, node_containers.lands
 undo_calls, claims = node_containers.undo_calls, node_containers.claims
 _DUE: dict[tuple[str, str], threading.Timer] = {}
 """By run and step: what gives a node back by itself. The undo takes its place, so that it never comes into a later strike."""

@@ -47,6 +47,7 @@ class State(ContainerState):
 Spec = ZoneOutage
 permissions, undo_words = node_containers.permissions, node_containers.undo_words
 stop, verify, settle = node_containers.stop, node_containers.verify, node_containers.settle
+lands = node_containers.lands
 undo_calls, claims = node_containers.undo_calls, node_containers.claims
 
 

@@ -12,6 +12,7 @@ from chaos.errors import DockerError
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """The SDK leaves the sockets of refused and of finished requests to the garbage collector."""
+STARTED = "2026-11-23T17:31:49.123456789Z"
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ class Box:
             name: {"IPAddress": address, "IPAMConfig": {"IPv4Address": self.reserved[name]} if name in self.reserved else None}
             for name, address in self.networks.items()
         }
-        return {"NetworkSettings": {"Networks": networks}}
+        return {"NetworkSettings": {"Networks": networks}, "State": {"StartedAt": STARTED}}
 
     def reload(self):
         pass
@@ -145,7 +146,15 @@ def test_only_nodes_of_the_cluster_are_listed(daemon, nodes):
     daemon.add("a", state="paused")
     daemon.add("stranger", cluster="other")
     assert nodes.nodes() == [
-        {"name": name, "id": name * 2, "role": "worker", "state": state, "addresses": {"kind": "172.18.0.3"}, "fixed": []}
+        {
+            "name": name,
+            "id": name * 2,
+            "role": "worker",
+            "state": state,
+            "started": STARTED,
+            "addresses": {"kind": "172.18.0.3"},
+            "fixed": [],
+        }
         for name, state in (("a", "paused"), ("b", "running"))
     ]
 

@@ -108,8 +108,7 @@ def test_fifty_faults_are_undone_together(tools):
     assert took < 0.18 + 1.0, "one after the other takes 4.5 s"
 
 
-def test_a_strike_whose_answer_was_lost_and_that_lands_late_is_undone_again(tools, monkeypatch):
-    monkeypatch.setattr(changes_module, "LANDS_WITHIN", 0.8)
+def test_a_strike_whose_answer_was_lost_and_that_lands_late_is_undone_again(tools):
     switch = Switch()
 
     def lands_late():
@@ -117,7 +116,7 @@ def test_a_strike_whose_answer_was_lost_and_that_lands_late_is_undone_again(tool
         raise ClusterError("no answer")
 
     switch.strike = lands_late
-    struck = change(tools, switch)
+    struck = change(tools, switch, lands=lambda state: 0.8)
     assert not struck.strike()
     struck.withdraw()
     assert not switch.on

@@ -30,6 +30,7 @@ class Nodes:
                 "id": f"id-{name}",
                 "role": "worker",
                 "state": "running",
+                "started": "2026-11-23T08:00:00.123456789Z",
                 "addresses": {"kind": f"172.18.0.{n}"},
                 "fixed": [],
             }
@@ -43,6 +44,7 @@ class Nodes:
             pod("dns-1", "w2", "kube-system"),
             pod("dns-2", "cp", "kube-system"),
         ]
+        self.heard = "2026-11-23T08:00:05Z"  # last, from every kubelet
         self.stubborn = False
         self.api_down = False
 
@@ -98,7 +100,9 @@ class Nodes:
             "spec": {"taints": taints},
             "status": {
                 "addresses": [{"type": "InternalIP", "address": address}],
-                "conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}],
+                "conditions": [
+                    {"type": "Ready", "status": "True" if ready else "Unknown", "lastHeartbeatTime": self.heard},
+                ],
             },
         }
 
@@ -296,6 +300,16 @@ def test_what_may_not_be_struck_is_refused_with_its_reason(prepared, nodes, chan
     with pytest.raises(BadInput, match=words):
         prepared(**raw)
     assert nodes.nodes() == before
+
+
+def test_a_node_that_still_reads_ready_is_not_back_before_its_kubelet_was_heard(prepared, nodes, world):
+    state = prepared()
+    node_stop.start(state, world)
+    node_stop.stop(state, world)
+    nodes.containers["w1"]["started"] = "2026-11-23T09:00:00.5Z"  # Kubernetes does not know yet that it was away
+    assert "has not been heard since" in node_stop.verify(state, world)[0]
+    nodes.heard = "2026-11-23T09:00:07Z"
+    assert node_stop.verify(state, world) == []
 
 
 def test_a_daemon_that_is_struck_with_its_node_is_nobody_elses(prepared, nodes):

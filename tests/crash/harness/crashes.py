@@ -7,14 +7,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from harness.ground import FAULTS, Ground, Runner, until
+from harness.ground import Ground, Runner, until
 from harness.oracle import differences, files_in
 from harness.traps import Pilot, Trap, is_act, progress
-from harness.wire import Wire
 
 TTL = 8
 """Seconds of silence after which the guard acts, in the runs that wait for it; by default it is 30."""
-WATCHDOG_WITHIN, GUARD_WITHIN, RUN_WITHIN = 15.0, 60.0, 60.0
 QUIET = 0.4
 """Seconds after "clean" in which nothing more may reach the server."""
 BOOKS = ("/gameday-ledger-", "/gameday-owner-", "leases/")
@@ -52,7 +50,7 @@ class Outcome:
 
 def pilot(ground: Ground, folder: Path, kind: str) -> Pilot:
     """One undisturbed run: it must be clean, and says how many requests there are to choose from."""
-    runner = Runner(ground, Wire(ground.server), folder)
+    runner = ground.runner(folder)
     counts = {"before": 0, "act": 0, "undo": 0}
     undone = 0
 
@@ -66,12 +64,12 @@ def pilot(ground: Ground, folder: Path, kind: str) -> Pilot:
             counts["undo" if now.applied else "act"] += 1
         exchange.answer(*exchange.forward())
 
-    runner.wire.rule = rule
+    runner.met_by(rule)
     started = time.monotonic()
-    runner.start(FAULTS[kind])
-    runner.process.wait(RUN_WITHIN)
+    runner.start(ground.faults[kind])
+    runner.process.wait(ground.patience.run)
     took = time.monotonic() - started
-    left = ground.left(5.0)
+    left = ground.left(ground.patience.at_last)
     said = runner.said()
     runner.end()
     assert not left, f"{kind}: an undisturbed run left {left}\n{said}"
@@ -95,14 +93,14 @@ def crash(ground: Ground, folder: Path, *, point: str, kind: str, repeat: int, l
 
 
 def _attempt(ground: Ground, folder: Path, outcome: Outcome, known: Pilot, rng: random.Random) -> Outcome:
-    runner = Runner(ground, Wire(ground.server), folder)
+    runner = ground.runner(folder)
     trap = Trap(outcome.point, outcome.kind, runner, known, rng, watchdog_too=outcome.layer != "watchdog")
-    runner.wire.rule = trap.rule
-    runner.start(FAULTS[outcome.kind], *(("--ttl", f"{TTL}s") if outcome.layer == "guard" else ()))
+    runner.met_by(trap.rule)
+    runner.start(ground.faults[outcome.kind], *(("--ttl", f"{TTL}s") if outcome.layer == "guard" else ()))
     follower = threading.Thread(target=trap.follow)
     follower.start()
     try:
-        runner.process.wait(RUN_WITHIN)
+        runner.process.wait(ground.patience.run)
         follower.join(5.0)
         outcome.sprung = trap.sprung.is_set()
         if not outcome.sprung:
@@ -120,26 +118,26 @@ def _after_death(ground: Ground, runner: Runner, trap: Trap, outcome: Outcome) -
     outcome.edge = trap.edge
     outcome.dirty = bool(differences(ground.calm, ground.oracle.snapshot()))
     if outcome.layer == "watchdog":
-        outcome.left = ground.left(WATCHDOG_WITHIN)
+        outcome.left = ground.left(ground.patience.watchdog)
         _clock(runner, ground, outcome)
         until(lambda: not runner.survivors() and runner.ledger is None, 5.0)
     elif outcome.layer == "guard":
-        outcome.left = ground.left(GUARD_WITHIN, but=BOOKS)
+        outcome.left = ground.left(ground.patience.guard, but=BOOKS)
         _clock(runner, ground, outcome)
     elif outcome.point == "C1":
         _lose_what_was_not_synced(runner, trap)
     if outcome.layer == "recover":
         _recover(runner, outcome)
-        outcome.left = ground.left(WATCHDOG_WITHIN)
+        outcome.left = ground.left(ground.patience.watchdog)
         _clock(runner, ground, outcome)
     if outcome.left or (outcome.layer == "guard" and runner.ledger):
         _recover(runner, outcome)
-    outcome.left_at_last = ground.left(5.0)
+    outcome.left_at_last = ground.left(ground.patience.at_last)
     clean_at = time.monotonic()
     time.sleep(QUIET)
     outcome.processes = list(runner.survivors().values())
-    outcome.late_requests = [f"{each.method} {each.path}" for each in runner.wire.mutations(clean_at)]
-    outcome.files = [name for name in files_in(runner.state) if not name.startswith("running/")]
+    outcome.late_requests = [f"{each.method} {each.path}" for each in runner.mutations(clean_at)]
+    outcome.files = [name for name in files_in(runner.state) if not name.startswith("running/") and name not in runner.kept]
 
 
 def _clock(runner: Runner, ground: Ground, outcome: Outcome) -> None:
@@ -151,7 +149,7 @@ def _recover(runner: Runner, outcome: Outcome) -> None:
     """As a colleague would, from another folder."""
     elsewhere = runner.folder / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
-    outcome.recover_code = runner.gameday("recover", cwd=elsewhere).wait(RUN_WITHIN)
+    outcome.recover_code = runner.gameday("recover", cwd=elsewhere).wait(runner.ground.patience.run)
     if outcome.recover_code:
         outcome.note = runner.said("recover")[-800:]
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from harness.oracle import Oracle, differences, processes_with
-from harness.wire import Wire
+from harness.wire import Request, Rule, Wire
 
 ROOT = Path(os.environ.get("GAMEDAY_UNDER_TEST") or Path(__file__).parents[3])
 """The product that is put to the test; a copy of it with one layer broken must make the tests fail."""
@@ -62,12 +62,25 @@ def send(server: str, method: str, path: str, body: Any = None) -> tuple[int, An
         connection.close()
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that are waited at most until something is as it should be."""
+
+    run: float = 60.0
+    watchdog: float = 15.0
+    guard: float = 60.0
+    at_last: float = 5.0
+    every: float = 0.05  # between two looks
+
+
 @dataclass
 class Ground:
     """One namespace with an app: two pods behind a Service, and a ConfigMap."""
 
     server: str
     namespace: str
+    faults: ClassVar[dict[str, str]] = FAULTS
+    patience: ClassVar[Patience] = Patience()
     oracle: Oracle = field(init=False)
     calm: dict[str, Any] = field(init=False)  # how it looks with nothing going on
     restored_at: float = 0.0  # when, last time, all that was there before was as before (pods take their own time)
@@ -75,14 +88,24 @@ class Ground:
     def __post_init__(self) -> None:
         space = {"metadata": {"name": self.namespace, "labels": {"gameday.dev/opt-in": "true"}}}
         send(self.server, "POST", "/api/v1/namespaces", {"kind": "Namespace", "apiVersion": "v1"} | space)
-        for path, obj in _app(self.namespace):
+        for path, obj in self.app():
             status, answer = send(self.server, "POST", path, obj)
             assert status == 201, answer
-        self.oracle = Oracle(self.server, self.namespace)
-        assert until(self._ready, 60.0, 0.1), "the app did not become ready"
+        self.oracle = self.watched_by()
+        assert until(self.ready, 60.0, 0.1), "the app did not become ready"
         self.calm = self.oracle.snapshot()
 
-    def _ready(self) -> bool:
+    def app(self) -> list[tuple[str, Any]]:
+        return _app(self.namespace)
+
+    def watched_by(self) -> Oracle:
+        return Oracle(self.server, self.namespace)
+
+    def runner(self, folder: Path) -> "Runner":
+        """One that has not started yet; all that it keeps is in the folder."""
+        return Runner(self, Wire(self.server), folder)
+
+    def ready(self) -> bool:
         return self.oracle.snapshot().get(f'pods/{self.namespace}/{{"app": "web"}} ready') == 2
 
     def left(self, within: float, *, but: Sequence[str] = ()) -> list[str]:
@@ -98,7 +121,7 @@ class Ground:
                 self.restored_at = time.monotonic()
             return not found
 
-        until(clean, within, 0.05)
+        until(clean, within, self.patience.every)
         return found
 
     def away(self) -> None:
@@ -149,6 +172,20 @@ class Runner:
     token: str = ""  # in its kubeconfig
     process: subprocess.Popen[bytes] = field(init=False)
     killed_at: float = 0.0
+    on: ClassVar[str] = "sandbox"
+    kept: ClassVar[tuple[str, ...]] = ()  # files of its state that may stay
+
+    @property
+    def wires(self) -> Sequence[Wire]:
+        """All that it can reach anything through."""
+        return (self.wire,)
+
+    def met_by(self, rule: Rule) -> None:
+        for each in self.wires:
+            each.rule = rule
+
+    def mutations(self, since: float) -> list[Request]:
+        return [request for each in self.wires for request in each.mutations(since)]
 
     @property
     def state(self) -> Path:
@@ -170,8 +207,12 @@ class Runner:
             (self.state / "ledgers").mkdir(parents=True, mode=0o700)
         (self.folder / "work" / "e.yaml").write_text(EXPERIMENT.format(namespace=self.ground.namespace, fault=fault, more=more))
         config = self.wire.kubeconfig(self.folder / "kubeconfig", token=self.token)
-        self.process = self.gameday("run", "e.yaml", "--on", "sandbox", "--kubeconfig", str(config), *options)
+        self.allow(config)
+        self.process = self.gameday("run", "e.yaml", "--on", self.on, "--kubeconfig", str(config), *options)
         return self
+
+    def allow(self, kubeconfig: Path) -> None:
+        """What must be said before this cluster may be struck: of the sandbox, nothing."""
 
     def gameday(self, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
         with open(os.devnull if self.mute else self.folder / f"{arguments[0]}.log", "ab") as out:
@@ -219,4 +260,5 @@ class Runner:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
-        self.wire.close()
+        for each in self.wires:
+            each.close()

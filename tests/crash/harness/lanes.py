@@ -33,8 +33,9 @@ class Lanes(Generic[K, R]):
 
     server: str
     name: str
-    work: Callable[[Ground, K], R]
+    work: Callable[[Any, K], R]
     count: int = 6
+    ground: Callable[[str, str], Ground] = Ground  # server, namespace
     _free: "queue.Queue[Ground]" = field(default_factory=queue.Queue)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -44,7 +45,7 @@ class Lanes(Generic[K, R]):
             self._free.put(ground)
 
     def _new(self) -> Ground:
-        return Ground(self.server, f"{self.name}-{next(self._numbers)}")
+        return self.ground(self.server, f"{self.name}-{next(self._numbers)}")
 
     def submit(self, key: K) -> "Future[R]":
         return self._pool.submit(self._one, key)

@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 _DERIVED = {"events", "endpointslices", "endpoints", "replicasets"}  # made by controllers out of the others
@@ -21,6 +21,7 @@ class Oracle:
 
     server: str
     namespace: str
+    cluster_wide: ClassVar[tuple[str, ...]] = ("nodes",)
     _lists: list[tuple[str, str]] = field(default_factory=list)  # (resource, path)
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class Oracle:
                 if "/" in each["name"] or "list" not in each["verbs"] or each["name"] in _DERIVED:
                     continue
                 path = f"{root}/namespaces/{self.namespace}/{each['name']}" if each["namespaced"] else f"{root}/{each['name']}"
-                if each["namespaced"] or each["name"] == "nodes":
+                if each["namespaced"] or each["name"] in self.cluster_wide:
                     self._lists.append((each["name"], path))
         self._lists.append(("configmaps", "/api/v1/namespaces/kube-public/configmaps"))
 

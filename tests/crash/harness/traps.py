@@ -25,6 +25,8 @@ POINTS = {
     "C9": "during the read-back",
     "C10": "while the report is written",
 }
+LATE = {"C3b": "request sent, takes effect after the death"}
+"""As with servers that are busy: Docker takes a second to stop a node, whether or not anybody still waits."""
 NO_UNDO = ("pod-kill",)
 """Faults without an undo request: C7 and C8 are not there."""
 BOOKKEEPING = ("/leases", "gameday-ledger", "gameday-guard", "gameday-owner", "gameday-mirror")
@@ -105,6 +107,7 @@ class Trap:
         self._nth = {
             "C0": drawn(self.pilot.before),
             "C3": drawn(self.pilot.acts),
+            "C3b": drawn(self.pilot.acts),
             "C4": drawn(self.pilot.acts),
             "C5": max(1, self.pilot.acts),
             "C7": drawn(self.pilot.undos),
@@ -150,13 +153,25 @@ class Trap:
         return "undo" if now.applied else "act"
 
     def _is_mine(self, sort: str, count: int) -> bool:
-        wanted = {"C0": "before", "C3": "act", "C4": "act", "C5": "act", "C7": "undo", "C8": "undo", "C9": "read-back"}
+        wanted = {
+            "C0": "before",
+            "C3": "act",
+            "C3b": "act",
+            "C4": "act",
+            "C5": "act",
+            "C7": "undo",
+            "C8": "undo",
+            "C9": "read-back",
+        }
         return wanted.get(self.point) == sort and count == self._nth
 
     def _spring(self, exchange: Exchange) -> None:
         if self.point in ("C3", "C9") or (self.point == "C7" and not self._late):
             self.kill()
             raise Hangup
+        if self.point == "C3b":
+            self.kill()
+            time.sleep(self.rng.uniform(0.1, 1.0))
         answer = exchange.forward()
         if self.point in ("C5", "C8"):
             exchange.answer(*answer)

@@ -1,4 +1,4 @@
-"""A wire between a runner and the API server: sees every request, and may hold, drop, answer or spoil it.
+"""A wire between a runner and the API server (or Docker): sees every request, and may hold, drop, answer or spoil it.
 
 It stands outside of the runner, which knows it as its server only. What happens to a request is a `Rule`'s to say.
 """
@@ -130,6 +130,27 @@ class Wire:
         self._listener.server_close()
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket that is a file, as Docker's is."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def connection_to(server: str, timeout: float) -> http.client.HTTPConnection:
+    """To http://HOST:PORT/... or unix:///PATH; what follows the port is not part of it."""
+    where = urlsplit(server)
+    if where.scheme == "unix":
+        return _UnixConnection(where.path, timeout)
+    return http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout)
+
+
 class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -146,9 +167,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         where = urlsplit(self.owner.server)
-        self._root = where.path
-        self._host = where.netloc
-        self._upstream = http.client.HTTPConnection(where.hostname or "", where.port, timeout=40)
+        self._root = "" if where.scheme == "unix" else where.path
+        self._host = where.netloc or "localhost"
+        self._upstream = connection_to(self.owner.server, 40)
 
     def finish(self) -> None:
         self._upstream.close()
