@@ -27,7 +27,7 @@ from chaos.errors import ClusterError, Conflict, Forbidden, NotFound, NotReady, 
 from chaos.model.run import Environment, Permission
 
 _TIMEOUT = (1.0, 2.0)  # seconds: connect, read
-_CONNECTIONS = 24
+_CONNECTIONS = 64  # kept open: each fault of a large story is undone over its own
 _AT_ONCE = 16
 _PATCH_TYPES: dict[PatchType, str] = {
     "merge": "application/merge-patch+json",

@@ -17,7 +17,7 @@ from chaos.injectors import load_workers
 from chaos.ledger import Ledger
 from chaos.load.spec import Remote
 from chaos.model.events import LoadNote, Sample
-from chaos.probes.witness import Witness
+from chaos.probes.witness import SharedWitness
 
 
 def walk(run: Run, recorder: Recorder, changes: dict[str, Change], ledger: Ledger | None, background: ExitStack) -> None:
@@ -139,5 +139,5 @@ def _eyes(run: Run, changes: dict[str, Change]) -> Eyes | None:
         return None
     witness = None
     if (change := changes.get("witness")) is not None:
-        witness = Witness(run.place.world.cluster, run.story.namespace, change.prepared.state.pod)  # type: ignore[attr-defined]
+        witness = SharedWitness(run.place.world.cluster, run.story.namespace, change.prepared.state.pod)  # type: ignore[attr-defined]
     return Eyes(run.place.world, witness, run.clock, run.stop.event)

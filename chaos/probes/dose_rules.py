@@ -38,18 +38,26 @@ class Look:
     before: Sequence[Reading]
     since: list[Reading] = field(default_factory=list)
     newest: int = 0  # number of the latest reading seen
+    _by_way: dict[tuple[str, str], list[Reading]] = field(default_factory=dict)  # route and connection -> those of `since`
+    _usual: dict[tuple[str, str], list[Reading]] = field(default_factory=dict)  # ... -> the last of those before
 
     def take(self, readings: Sequence[Reading]) -> None:
         """Take in new readings; one that was under way when the strike came tells neither of before nor of after."""
         if readings:
             self.newest = readings[-1]["seq"]
-        self.since += [each for each in readings if each["at"] >= self.struck]
+        for each in readings:
+            if each["at"] >= self.struck:
+                self.since.append(each)
+                self._by_way.setdefault((each["route"], each["connection"]), []).append(each)
 
     def of(self, route: Route, kind: str) -> list[Reading]:
-        return [each for each in self.since if each["route"] == route.name and each["connection"] == kind]
+        return self._by_way.get((route.name, kind), [])
 
     def before_of(self, route: Route, kind: str) -> list[Reading]:
-        return [each for each in self.before if each["route"] == route.name and each["connection"] == kind][-_MEMORY:]
+        way = (route.name, kind)
+        if way not in self._usual:
+            self._usual[way] = [each for each in self.before if (each["route"], each["connection"]) == way][-_MEMORY:]
+        return self._usual[way]
 
 
 @dataclass(frozen=True)

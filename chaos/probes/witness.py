@@ -1,8 +1,11 @@
 """Asks the witness of a run for its readings. A witness that cannot be reached gives none, and `trouble` says why."""
 
 import json
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from chaos.clients.world import Cluster
@@ -12,6 +15,8 @@ from chaos.model.dose import Route
 
 PORT = 8470
 _MOST_PAGES = 5  # of 2,000 readings each, more than the witness keeps
+_MOST_KEPT = 2000 * _MOST_PAGES
+_FRESH = 0.05  # seconds
 
 T = TypeVar("T")
 
@@ -64,6 +69,35 @@ class Witness:
             return None
         self.trouble = ""
         return found
+
+
+class SharedWitness(Witness):
+    """A witness that many ask at once, one fault each: what one of them has fetched a moment ago does for all."""
+
+    def __init__(self, cluster: Cluster, namespace: str, pod: str, *, clock: Clock | None = None) -> None:
+        super().__init__(cluster, namespace, pod, clock=clock)
+        self._lock = threading.Lock()
+        self._kept: list[dict[str, Any]] = []
+        self._fetched = -_FRESH
+
+    def readings(self, since: int = 0) -> list[dict[str, Any]]:
+        with self._lock:
+            if self._clock.now() - self._fetched >= _FRESH:
+                self._fetch()
+            if since > self._latest:  # it was started anew, and counts from one again
+                since = 0
+            return self._kept[bisect_right(self._kept, since, key=itemgetter("seq")) :]
+
+    def _fetch(self) -> None:
+        new = super().readings(self._latest)
+        if new and new[0]["seq"] <= self._latest:
+            self._kept = []
+        self._kept = [*self._kept, *new][-_MOST_KEPT:] if new else self._kept
+        self._fetched = self._clock.now()
+
+    @property
+    def _latest(self) -> int:
+        return int(self._kept[-1]["seq"]) if self._kept else 0
 
 
 @dataclass(frozen=True)
