@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 
 from chaos.clients.world import Obj, World
-from chaos.injectors import in_path
+from chaos.injectors import in_path, path_objects
 from chaos.injectors.base import OWN_LABEL
 from chaos.injectors.in_path import PathState
 from chaos.probes.pods_ready import is_ready
@@ -50,7 +50,8 @@ def bypassed(state: PathState, world: World) -> str:
 def _clients(state: PathState, world: World) -> set[str]:
     """The addresses that have connected to the proxy of our port."""
     pods = in_path.proxy_pods(state, world)
-    log = world.cluster.pod_log(state.namespace, pods[0]["metadata"]["name"], tail=_LINES) if pods else ""
+    proxy = path_objects.PROXY
+    log = world.cluster.pod_log(state.namespace, pods[0]["metadata"]["name"], container=proxy, tail=_LINES) if pods else ""
     return {
         str(line["client"]).rpartition(":")[0].strip("[]")
         for line in _json_lines(log.splitlines())

@@ -22,7 +22,6 @@ from chaos.injectors.renewing import Renew
 from chaos.injectors.targets import named, refuse_protected, target_of
 from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
-from chaos.model.dose import Route
 from chaos.model.undo import Call, PatchBack
 from chaos.model.units import Exact, Percent
 from chaos.probes.pods_ready import is_ready
@@ -63,6 +62,7 @@ class PathState(FaultState):
     proxy: str  # name of the Deployment, and value of its label
     twin: str  # name of the Service
     image: str
+    relay_image: str = ""  # Toxiproxy connects for one client after the other, unless to a relay; "" = it needs none
     renew: str = "wait"
     cutter: NetState | None = None
     notes: list[str] = []
@@ -88,6 +88,7 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
     target = pods[0]["metadata"].get("labels") or {} if pods else selector
     policies = cluster.find("NetworkPolicy", aim.namespace)
     refuse_shut_out(policies, target=target, proxy={PROXY_LABEL: proxy}, ports=numbers)
+    in_sandbox = cluster.environment.kind == "sandbox"
     cutter = renewing.prepared(spec.renew, aim, pods, spec.service, numbers)
     port = chosen_port(spec.service, spec.port, ports)
     probe = readiness(pods, port)
@@ -107,11 +108,12 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
         "proxy": proxy,
         "twin": helpers.name_for("twin", aim.run, spec.service),
         "image": aim.images["toxiproxy"],
+        "relay_image": "" if in_sandbox else aim.images["python"],  # the proxy there connects for all at once
         "renew": spec.renew,
         "cutter": cutter,
         "notes": cutter.notes if cutter else [],
         "through": spec.through,
-        "drain": _DRAIN_SANDBOX if cluster.environment.kind == "sandbox" else _DRAIN,
+        "drain": _DRAIN_SANDBOX if in_sandbox else _DRAIN,
     }
 
 
@@ -134,12 +136,12 @@ def make_twin(state: PathState, world: World) -> None:
 def arm(state: PathState, world: World) -> None:
     cluster = world.cluster
     make_twin(state, world)
-    upstream = twin_address(state, world)
-    helpers.make(cluster, path_objects.config(state, upstream))
+    twin = twin_address(state, world)
+    helpers.make(cluster, path_objects.config(state, twin))
     helpers.make(cluster, path_objects.deployment(state))
     address = str(await_proxy(state, world)["status"]["podIP"])
     admin = admin_of(state, world)
-    for proxy in path_objects.proxies(state, upstream):
+    for proxy in path_objects.proxies(state, twin):
         listen = path_objects.joined(address, proxy["listen"].rpartition(":")[2])
         admin.create(proxy["name"], listen=listen, upstream=proxy["upstream"])
     _select(state, world, state.selector, state.proxy_selector)
@@ -253,17 +255,26 @@ def admin_of(state: PathState, world: World) -> ToxiproxyAdmin:
 
 def proxy_name(state: PathState) -> str:
     """The name, in Toxiproxy, of the proxy for the port that the fault is about."""
-    return f"port-{next(port['target'] for port in state.ports if port['port'] == state.port)}"
+    return f"port-{_target(state)}"
+
+
+def _target(state: PathState) -> int:
+    return int(next(port["target"] for port in state.ports if port["port"] == state.port))
 
 
 def twin_address(state: PathState, world: World) -> str:
     return str(world.cluster.get("Service", state.twin, state.namespace)["spec"]["clusterIP"])
 
 
-def twin_upstream(state: PathState, world: World) -> str:
+def idle_upstream(state: PathState, world: World) -> str:
     """Where the proxy of our port leads while nothing is struck."""
     upstreams = {each["name"]: each["upstream"] for each in path_objects.proxies(state, twin_address(state, world))}
     return upstreams[proxy_name(state)]
+
+
+def twin_upstream(state: PathState, world: World) -> str:
+    """The same pods, past the proxy, at our port."""
+    return path_objects.upstream_of(state, twin_address(state, world), _target(state))
 
 
 def is_there(state: PathState, world: World) -> bool:
@@ -274,20 +285,6 @@ def is_there(state: PathState, world: World) -> bool:
 def traffic(state: PathState, world: World) -> dict[str, float]:
     """Bytes that passed the proxy since it was armed: `received` from callers, `sent` to them."""
     return admin_of(state, world).traffic().get(proxy_name(state), {"received": 0.0, "sent": 0.0})
-
-
-def route_to(state: PathState) -> Route:
-    return _route(state, state.service)
-
-
-def control_route(state: PathState) -> Route:
-    """The twin: the same pods past the proxy. It must stay healthy, or the fault hits more than it says."""
-    return _route(state, state.twin)
-
-
-def _route(state: PathState, host: str) -> Route:
-    tls_name = state.service if state.scheme == "https" else ""
-    return Route(name=host, host=host, port=state.port, scheme=state.scheme, path=state.path, server_name=tls_name)
 
 
 def _endpoints(state: PathState, world: World) -> list[str]:

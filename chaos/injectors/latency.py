@@ -9,11 +9,12 @@ from typing import Literal
 from pydantic import model_validator
 
 from chaos.clients.world import World
-from chaos.injectors import callers, in_path, path_rights
+from chaos.injectors import callers, in_path, path_rights, path_routes
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.model.base import Record
 from chaos.model.dose import Dose, Expectation
+from chaos.model.run import Permission
 from chaos.model.units import Duration, Percent, Size, format_bytes, format_duration
 
 PRIVILEGE: Privilege = "api"
@@ -79,7 +80,7 @@ class State(PathState):
 Spec = Latency
 announce, arm, disarm, verify = in_path.make_twin, in_path.arm, in_path.disarm, in_path.verify
 bypassed = callers.bypassed
-permissions, undo_words, undo_calls = path_rights.permissions, in_path.undo_words, in_path.undo_calls
+undo_words, undo_calls = in_path.undo_words, in_path.undo_calls
 traffic = in_path.traffic
 
 
@@ -107,6 +108,11 @@ def _toxics(spec: Latency, step: str) -> list[LatencyToxic]:
     return [LatencyToxic(name=f"{step}-{kind}", kind=kind, attributes=attributes) for kind, attributes in wanted.items()]
 
 
+def permissions(state: State) -> list[Permission]:
+    driving = {*(path_rights.ADDING if state.toxics else ()), *(path_rights.SWITCHING if state.down else ())}
+    return path_rights.permissions(state, sorted(driving))
+
+
 def start(state: State, world: World) -> None:
     admin, proxy = in_path.admin_of(state, world), in_path.proxy_name(state)
     if state.down:
@@ -129,7 +135,7 @@ def stop(state: State, world: World) -> None:
 
 def dose(state: State) -> Dose:
     """With a share of connections, new ones must show it now and then; the one held connection may be spared."""
-    route = in_path.route_to(state)
+    route = path_routes.route_to(state)
     connections: list[Literal["held", "new"]] = ["held", "new"] if state.toxicity == 1.0 else ["new"]
     whose = "on held and new connections" if state.toxicity == 1.0 else f"on {state.toxicity:.0%} of connections"
     slower = state.latency + (_SMALLEST_ANSWER / state.bandwidth if state.bandwidth else 0.0)
@@ -142,7 +148,7 @@ def dose(state: State) -> Dose:
     else:
         expect = Expectation(what="route-slower", route=route, connections=connections, by=_MOST * slower)
         words = f"{state.service} answers {' '.join(_said(state))}"
-    return Dose(expect=[expect], control=[in_path.control_route(state)], words=f"{words}, {whose}")
+    return Dose(expect=[expect], control=[path_routes.control_route(state)], words=f"{words}, {whose}")
 
 
 def _said(state: State) -> list[str]:

@@ -1,9 +1,13 @@
 """A Service's ports as a proxy needs them: the numbers behind them, how to speak to them, and what to ask for."""
 
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, Literal
 
 from chaos.clients.world import Obj
 from chaos.errors import BadInput
+
+_FIRST_FREE = 18474
 
 
 def chosen_port(service: str, port: int | None, ports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -42,3 +46,8 @@ def scheme_of(port: dict[str, Any], probe: Obj) -> Literal["http", "https", "tcp
     if "https" in said or "tls" in said or port["port"] in (443, 8443):
         return "https"
     return "http" if probe or "http" in said or port["port"] in (80, 8000, 8080) else "tcp"
+
+
+def free_ports(taken: Sequence[int]) -> Iterator[int]:
+    """Numbers that no port of the Service has, for what stands beside the proxy; always the same ones."""
+    return (number for number in count(_FIRST_FREE) if number not in taken)

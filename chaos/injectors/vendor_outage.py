@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from chaos.clients.world import World
 from chaos.errors import BadInput, NotFound, ProxyError
-from chaos.injectors import callers, helpers, in_path, path_rights
+from chaos.injectors import callers, helpers, in_path, path_rights, path_routes
 from chaos.injectors.base import Aim, Privilege
 from chaos.injectors.in_path import PathSpec, PathState
 from chaos.injectors.path_objects import joined
@@ -109,8 +109,13 @@ def _known_secret(name: str, aim: Aim) -> None:
 
 
 def permissions(state: State) -> list[Permission]:
-    wanted = path_rights.permissions(state)
+    wanted = path_rights.permissions(state, path_rights.LEADING if state.standin else path_rights.ADDING)
     space = state.namespace
+    if state.standin:
+        closed = "somebody else closed the proxy"
+        wanted.append(
+            Permission(verb="create", resource="pods", subresource="proxy", namespace=space, use="undo", trouble=closed)
+        )
     if state.tls_secret:
         wanted.append(Permission(verb="get", resource="secrets", namespace=space, name=state.tls_secret, use="observe"))
     if state.standin:
@@ -201,7 +206,7 @@ def stop(state: State, world: World) -> None:
     for stream in _STREAMS:
         admin.remove_toxic(proxy, _toxic(state, stream))
     if state.standin:
-        admin.set_upstream(proxy, in_path.twin_upstream(state, world))
+        admin.set_upstream(proxy, in_path.idle_upstream(state, world))
     admin.set_enabled(proxy, True)
 
 
@@ -241,7 +246,7 @@ def _ask(state: State, world: World, method: str, path: str, body: object | None
 
 
 def dose(state: State) -> Dose:
-    route = in_path.route_to(state)
+    route = path_routes.route_to(state)
     status = STATUS.get(state.mode)
     if state.mode == "slow":
         expect = Expectation(what="route-slower", route=route, by=0.8 * state.latency)
@@ -258,4 +263,4 @@ def dose(state: State) -> Dose:
         "partial": f"fails {state.share:.0%} of the calls",
     }.get(state.mode, f"answers {status}")
     words = f"{state.service} {said}, on held and new connections"
-    return Dose(expect=[expect], control=[in_path.control_route(state)], words=words)
+    return Dose(expect=[expect], control=[path_routes.control_route(state)], words=words)

@@ -6,6 +6,7 @@ import json
 import random
 import socket
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -340,6 +341,21 @@ def test_ports_that_lead_to_the_same_number_share_a_listener():
         {"name": "port-8443", "listen": "0.0.0.0:8443", "upstream": "10.0.0.9:443"},
     ]
     assert in_path.proxy_name(state) == "port-8080"
+
+
+def test_on_a_cluster_the_proxy_leads_to_a_relay_that_connects_to_the_twin():
+    """Toxiproxy connects for one client after the other: one address that does not answer would stop them all."""
+    ports = {"port": 80, "target": 8080}, {"port": 443, "target": 18474}, {"port": 444, "target": 18474}
+    state = path_state(*ports).model_copy(update={"relay_image": "python:3"})
+    leads = {each["name"]: each["upstream"] for each in path_objects.proxies(state, "10.0.0.9")}
+    assert leads == {"port-8080": "127.0.0.1:18475", "port-18474": "127.0.0.1:18476"}
+    data = path_objects.config(state, "10.0.0.9")["data"]
+    assert json.loads(data["routes.json"]) == {"18475": "10.0.0.9:80", "18476": "10.0.0.9:443"}
+    proxy, relay = path_objects.deployment(state)["spec"]["template"]["spec"]["containers"]
+    assert (proxy["name"], relay["image"], relay["readinessProbe"]["tcpSocket"]) == ("toxiproxy", "python:3", {"port": 18477})
+    assert relay["securityContext"] == proxy["securityContext"]
+    compile(data[Path(relay["command"][-1]).name], "relay", "exec")
+    assert path_objects.upstream_of(state, "10.0.0.9", 8080) == "10.0.0.9:80"
 
 
 def test_a_low_port_is_opened_without_any_capability():
