@@ -96,7 +96,12 @@ class Safeguards:
             if since_boot() >= due:
                 self._sign_of_life()
                 due = since_boot() + self._every
-            _quietly(self.ledger.flush)
+            _quietly(self._flush)
+
+    def _flush(self) -> None:
+        """How far things have come, while the lease is ours: what the guard has done meanwhile is not written over."""
+        self.lease.check()
+        self.ledger.flush()
 
     def _sign_of_life(self) -> None:
         try:
@@ -114,7 +119,7 @@ class Safeguards:
             return ""  # no more ours: who took the lease takes the rest away as well
         cluster, space, run = self._world.cluster, self._header.namespace, self._header.run
         if not clean:
-            _quietly(self.ledger.flush)
+            _quietly(self._flush)
             _quietly(self.lease.release)
             return ""
         return _insist(lambda: forget_all(cluster, space, run)) or _insist(self.lease.release)
