@@ -12,7 +12,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import api_faults, table
+from harness import api_faults, cluster_matrix, table
+from harness.cluster import Cluster
+from harness.cluster_matrix import ClusterMatrix
 from harness.ground import ROOT, Ground
 from harness.lanes import Lanes, read, resume
 from harness.matrix import Matrix, keys
@@ -28,11 +30,35 @@ def matrix(folder: Path, server: str, lanes: int, repeats: int) -> None:
     running = Matrix(folder / "runs").lanes(server, lanes)
     log = folder / "matrix.jsonl"
     for number, row in enumerate(resume(running, keys(repeats), lambda r: (r["point"], r["kind"], r["repeat"]), log), start=1):
-        bad = any(row[key] for key in ("left", "left_at_last", "processes", "late_requests", "files")) or not row["sprung"]
-        _say(
-            f"{number} {row['point']} {row['kind']} {row['layer']}: {'LEFT SOMETHING' if bad else 'clean'} after {row['seconds']} s"
-        )
+        _say(f"{number} {row['point']} {row['kind']} {row['layer']}: {_words(row)} after {row['seconds']} s")
     running.close()
+
+
+def _words(row: dict[str, Any]) -> str:
+    return "MISSED ITS POINT" if not row["sprung"] else "LEFT SOMETHING" if any(row[key] for key in table.LEFT) else "clean"
+
+
+def cluster(folder: Path, repeats: int) -> None:
+    """On the cluster that KUBECONFIG names, in a namespace of its own; its nodes too, where they are containers of this machine."""
+    if not os.environ.get("KUBECONFIG"):
+        _say("NOT RUN: the matrix on a real cluster, for KUBECONFIG names none")
+        return
+    real = Cluster(Path(os.environ["KUBECONFIG"]))
+    log, running = folder / "cluster.jsonl", None
+    try:
+        if not real.docker:
+            _say("NOT RUN: node-stop, for the cluster's nodes are no containers of this machine")
+        running = ClusterMatrix(real, folder / "runs").lanes()
+        todo = cluster_matrix.keys(real.kinds, repeats)
+        for number, row in enumerate(
+            resume(running, todo, lambda r: (r["point"], r["kind"], r["layer"], r["repeat"]), log), start=1
+        ):
+            _say(f"{number} {row['point']} {row['kind']} {row['layer']}: {_words(row)} after {row['seconds']} s")
+        (folder / "cluster.json").write_text(json.dumps({"cluster": real.words}))
+    finally:
+        if running:
+            running.close()
+        real.close()
 
 
 def api(folder: Path, server: str, lanes: int) -> None:
@@ -86,24 +112,18 @@ def _revision() -> str:
     return answer.stdout.strip()
 
 
-def _about(repeats: int) -> dict[str, str]:
+def _about(folder: Path, repeats: int) -> dict[str, str]:
+    real = folder / "cluster.json"
     return {
         "made by": f"`make test-crash-full` ({repeats} repeats of each cell) on the sandbox; every number comes from its logs",
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
         "revision": _revision(),
         "machine": f"{os.cpu_count()} cores, Python {sys.version.split()[0]}",
+        **(json.loads(real.read_text()) if real.exists() else {}),
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=8)
-    parser.add_argument("--lanes", type=int, default=6)
-    parser.add_argument("--folder", type=Path, default=Path("build/crash"))
-    parser.add_argument("--only", default="matrix,api,suites", help="of matrix, api, suites")
-    options = parser.parse_args()
-    folder, wanted = options.folder.resolve(), options.only.split(",")
-    folder.mkdir(parents=True, exist_ok=True)
+def on_sandbox(folder: Path, wanted: list[str], options: argparse.Namespace) -> None:
     sandbox = control.up(folder / "sandbox", die_with_parent=True)
     try:
         if "matrix" in wanted:
@@ -112,14 +132,30 @@ def main() -> int:
             api(folder, sandbox.server, options.lanes)
     finally:
         control.down(folder / "sandbox")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--cluster-repeats", type=int, default=1, help="of each cell on the real cluster that KUBECONFIG names")
+    parser.add_argument("--lanes", type=int, default=6)
+    parser.add_argument("--folder", type=Path, default=Path("build/crash"))
+    parser.add_argument("--only", default="matrix,cluster,api,suites", help="of matrix, cluster, api, suites")
+    options = parser.parse_args()
+    folder, wanted = options.folder.resolve(), options.only.split(",")
+    folder.mkdir(parents=True, exist_ok=True)
+    if {"matrix", "api"} & set(wanted):
+        on_sandbox(folder, wanted, options)
+    if "cluster" in wanted:
+        cluster(folder, options.cluster_repeats)
     done = {row["name"] for row in read(folder / "suites.jsonl")}
     for name in SUITES if "suites" in wanted else ():
         if name.removeprefix("test_").removesuffix(".py") not in done:
             suite(folder, name)
-    rows: dict[str, list[dict[str, Any]]] = {name: read(folder / f"{name}.jsonl") for name in ("matrix", "api", "suites")}
-    (HERE / "RESULTS.md").write_text(table.write(rows["matrix"], rows["api"], rows["suites"], _about(options.repeats)))
+    rows: dict[str, list[dict[str, Any]]] = {name: read(folder / f"{name}.jsonl") for name in table.PARTS}
+    (HERE / "RESULTS.md").write_text(table.write(rows, _about(folder, options.repeats)))
     (folder / "results.json").write_text(json.dumps(rows, indent=1))
-    bad = [row for row in rows["matrix"] if row["left_at_last"] or row["left"] or row["processes"] or row["late_requests"]]
+    bad = [row for name in ("matrix", "cluster") for row in rows[name] if any(row[key] for key in table.LEFT)]
     bad += [row for row in rows["api"] if row["left_at_last"] or (row["left"] and row["code"] != 4) or row["code"] is None]
     bad += [row for row in rows["suites"] if row["failed"]]
     return 1 if bad else 0

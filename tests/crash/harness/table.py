@@ -1,14 +1,22 @@
 """The results as people read them: `RESULTS.md`, made from the rows and from nothing else."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from harness import cluster_matrix
 from harness.api_faults import PHASES, VERBS, WAYS
+from harness.crashes import TTL
 from harness.matrix import CELLS, KINDS
 from harness.traps import POINTS
 
 Rows = Sequence[dict[str, Any]]
+PARTS = ("matrix", "cluster", "api", "suites")
+LEFT = ("left", "left_at_last", "processes", "late_requests", "files")
+"""Where a row says what was left, of any sort."""
+MORE = 5
+"""Seconds after its silence in which the guard must have put everything back."""
 LAYERS = {
     "watchdog": "runner killed; its watchdog puts back",
     "guard": "runner and watchdog killed; the guard in the cluster puts back",
@@ -22,25 +30,39 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def write(matrix: Rows, api: Rows, suites: Rows, about: dict[str, str]) -> str:
+def write(rows: Mapping[str, Rows], about: dict[str, str]) -> str:
     parts = ["# What is left after a crash", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
-    if matrix:
-        parts += _matrix(matrix)
-    if api:
-        parts += _api(api)
-    if suites:
+    if rows["matrix"]:
+        parts += _matrix(rows["matrix"], "on the sandbox", Cells(tuple(POINTS.items()), KINDS, CELLS))
+    if rows["cluster"]:
+        kinds = tuple(cluster_matrix.KINDS)
+        cells = [(point, kind) for point, kind, _ in cluster_matrix.CELLS]
+        parts += _matrix(rows["cluster"], "on a real cluster", Cells(tuple(cluster_matrix.ALL_POINTS.items()), kinds, cells))
+        parts += _host_lost(rows["cluster"])
+    if rows["api"]:
+        parts += _api(rows["api"])
+    if rows["suites"]:
         parts += ["## Everything else", "", "| tests | passed | failed |", "| --- | --- | --- |"]
-        parts += [f"| {row['name']} | {row['passed']} | {row['failed']} |" for row in suites]
+        parts += [f"| {row['name']} | {row['passed']} | {row['failed']} |" for row in rows["suites"]]
     return "\n".join(parts) + "\n"
 
 
-def _matrix(rows: Rows) -> list[str]:
-    struck = sum(row["dirty"] for row in rows)
+@dataclass(frozen=True)
+class Cells:
+    """What a matrix is made of."""
+
+    points: Sequence[tuple[str, str]]  # id, words
+    kinds: Sequence[str]
+    chosen: Sequence[tuple[str, str]]  # point, kind
+
+
+def _matrix(rows: Rows, where: str, of: Cells) -> list[str]:
+    struck, hit = sum(row["dirty"] for row in rows), {(row["point"], row["kind"]) for row in rows}
     text = [
-        f"## {len(rows)} SIGKILLs in {len({(row['point'], row['kind']) for row in rows})} of {len(CELLS)} cells",
+        f"## {where.capitalize()}: {len(rows)} SIGKILLs in {len(hit)} of {len(set(of.chosen))} cells",
         "",
         f"At {struck} of the deaths something of the run was in the cluster. Seconds from the kill until everything that was there",
-        "before was as before (p50, p99, max), and until nothing of the run was left either. The guard was given 8 s of silence.",
+        f"before was as before (p50, p99, max), and until nothing of the run was left either. The guard was given {TTL} s of silence.",
         "",
         "| layer | kills | left-overs after it | after `recover` as well | restored p50 / p99 / max | all gone p50 / p99 / max |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -59,18 +81,26 @@ def _matrix(rows: Rows) -> list[str]:
         "",
         "Cells with a left-over of any sort, of kills:",
         "",
-        "| crash point | " + " | ".join(KINDS) + " |",
-        "| --- | " + " | ".join("---" for _ in KINDS) + " |",
+        "| crash point | " + " | ".join(of.kinds) + " |",
+        "| --- | " + " | ".join("---" for _ in of.kinds) + " |",
     ]
     total, bad = Counter((row["point"], row["kind"]) for row in rows), Counter()
     for row in rows:
-        bad[row["point"], row["kind"]] += any(
-            row[key] for key in ("left", "left_at_last", "processes", "late_requests", "files")
-        )
-    for point, words in POINTS.items():
-        cells = [f"{bad[point, kind]} of {total[point, kind]}" if (point, kind) in CELLS else "-" for kind in KINDS]
+        bad[row["point"], row["kind"]] += any(row[key] for key in LEFT)
+    for point, words in of.points:
+        cells = [f"{bad[point, kind]} of {total[point, kind]}" if (point, kind) in of.chosen else "-" for kind in of.kinds]
         text.append(f"| {point} {words} | " + " | ".join(cells) + " |")
     return [*text, ""]
+
+
+def _host_lost(rows: Rows) -> list[str]:
+    """Runner and watchdog gone at once, and nobody who calls `recover`: what the goal says of a machine that is lost."""
+    mine = [row for row in rows if row["layer"] == "guard" and row["dirty"]]
+    kept = sum(not row["left"] and row["restored"] <= TTL + MORE for row in mine)
+    return [
+        f"Put back by the guard within the {TTL} s and {MORE} more, of kills with something to put back: {kept} of {len(mine)}.",
+        "",
+    ]
 
 
 def _times(values: Sequence[float]) -> str:
