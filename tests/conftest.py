@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.clients.kube import Kube, connect
+from chaos.model.run import Permission
 from chaos.sandbox import control
 
 _COUNT = itertools.count(1)
@@ -50,3 +51,29 @@ def namespace(cluster):
     cluster.create({"kind": "Namespace", "metadata": {"name": name, "labels": {"gameday.dev/opt-in": "true"}}})
     yield name
     cluster.delete("Namespace", name)
+
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+FREE = ("/version", "/apis/authorization.k8s.io")
+
+
+@pytest.fixture(scope="session")
+def right_for():
+    """(method, path) -> the right that a request needs, as the API server sees it; None for what everybody may ask."""
+
+    def right(method: str, path: str) -> Permission | None:
+        if path.startswith(FREE):
+            return None
+        root, *parts = path.partition("?")[0].strip("/").split("/")
+        group = "" if root == "api" else parts.pop(0)
+        parts.pop(0)  # the version
+        namespace = ""
+        if parts[0] == "namespaces" and len(parts) > 2:
+            namespace, parts = parts[1], parts[2:]
+        resource, name, subresource, *_ = [*parts, "", "", ""]
+        verb = VERBS.get(method) or ("get" if name else "list")
+        return Permission(
+            verb=verb, resource=resource, group=group, namespace=namespace, name=name.partition(":")[0], subresource=subresource
+        )
+
+    return right

@@ -18,7 +18,7 @@ def command(*, file: str, on: str, url: str, kubeconfig: Path | None, account: s
     """Print the least role with which a run can inject, undo, observe and guard, as YAML for kubectl. Changes nothing.
 
     FILE is a scenario or experiment: a path, or the id of one from `gameday list`. What the role names are the targets that
-    are there now.
+    are there now. Rights that only a run in trouble uses are told, with their reason, in an annotation of the role.
 
     \b
     Examples:

@@ -48,15 +48,25 @@ def notes(changes: Sequence[Prepared], guard: Prepared | None) -> list[str]:
     return ["no guard in the cluster (--no-guard): should this machine go down, what is changed stays until gameday recover"]
 
 
-def permissions(namespace: str) -> list[Permission]:
+def permissions(namespace: str, *, guarded: bool) -> list[Permission]:
     """What lease, owner and the ledger in the cluster need of the API."""
+    rarely = {("get", "jobs"): "the answer to its creation was lost"}
+    if not guarded:  # the guard's word is read from there
+        rarely["get", "configmaps"] = "recover, from a ledger in the cluster that is too large for one config map"
     wanted = {
         ("leases", "coordination.k8s.io"): {"inject": "create", "undo": "get update delete"},
         ("configmaps", ""): {"inject": "create", "undo": "get list patch delete"},
         ("jobs", "batch"): {"inject": "create", "undo": "get patch delete"},
     }
     return [
-        Permission(verb=verb, resource=resource, group=group, namespace=namespace, use=use)
+        Permission(
+            verb=verb,
+            resource=resource,
+            group=group,
+            namespace=namespace,
+            use=use,
+            trouble=rarely.get((verb, resource), ""),
+        )
         for (resource, group), uses in wanted.items()
         for use, verbs in uses.items()
         for verb in verbs.split()

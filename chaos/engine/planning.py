@@ -78,7 +78,7 @@ def prepare(story: Story, place: Place, *, run: str, seed: int, settings: Settin
         fittings += _prepare_fittings(story, faults, aims, settings.ttl)
     plan = _plan_of(story, place, seed, timeline, [*faults.values(), *fittings])
     if place.world is not None:
-        plan = plan.model_copy(update={"permissions": _rights_of_run(story, fittings, striking=bool(faults or fittings))})
+        plan = plan.model_copy(update={"permissions": _rights_of_run(story, [*faults.values()], fittings)})
     ttl = settings.ttl if any(each.kind == "guard" for each in fittings) else 0.0
     return Prepare(plan=plan, timeline=timeline, faults=faults, fittings=fittings, ttl=ttl, base_url=base_url)
 
@@ -149,10 +149,13 @@ def _refuse_together(timeline: list[Scheduled], faults: Mapping[str, Prepared], 
         raise BadInput(*problems)
 
 
-def _rights_of_run(story: Story, fittings: list[Prepared], *, striking: bool) -> list[Permission]:
-    of_fittings = [right for each in fittings for right in rights.of_change(each.module, each.state, None)]
-    of_safeguards = guarding.permissions(story.namespace) if striking else []
-    return rights.unique([*rights.of_run(story), *of_safeguards, *of_fittings])
+def _rights_of_run(story: Story, faults: list[Prepared], fittings: list[Prepared]) -> list[Permission]:
+    found = rights.of_run(story)
+    if faults or fittings:
+        found += guarding.permissions(story.namespace, guarded=any(each.kind == "guard" for each in fittings))
+    if story.load:
+        found += rights.of_callers((each.module, each.state) for each in faults)
+    return rights.unique([*found, *(right for each in fittings for right in rights.of_change(each.module, each.state, None))])
 
 
 def _prepare_fittings(story: Story, faults: Mapping[str, Prepared], aims: _Aims, ttl: float) -> list[Prepared]:

@@ -45,9 +45,20 @@ def of_change(module: Injector, state: FaultState, dose: Dose | None) -> list[Pe
     return unique([*module.permissions(state), *_of_undo(module.undo_calls(state)), *_of_dose(dose)])
 
 
+def of_callers(faults: Iterable[tuple[Injector, FaultState]]) -> list[Permission]:
+    """What it takes to see, under load, whether callers go through the proxy: its log says who they are."""
+    seen = [state.namespace for module, state in faults if hasattr(module, "bypassed") and hasattr(state, "proxy")]
+    return [Permission(verb="get", resource="pods", subresource="log", namespace=space, use="observe") for space in seen]
+
+
 def unique(permissions: Iterable[Permission]) -> list[Permission]:
-    """Each once, in their order."""
-    return list({permission.model_dump_json(): permission for permission in permissions}.values())
+    """Each once, in their order; what one says is for trouble only, and another is not, is not."""
+    found: dict[str, Permission] = {}
+    for each in permissions:
+        key = each.model_copy(update={"trouble": ""}).model_dump_json()
+        if key not in found or not each.trouble:
+            found[key] = each
+    return list(found.values())
 
 
 def _of_undo(calls: Sequence[Call]) -> Iterator[Permission]:
@@ -60,9 +71,11 @@ def _of_undo(calls: Sequence[Call]) -> Iterator[Permission]:
         if isinstance(call, PatchBack):
             yield _right("patch", call.kind, call.namespace, call.name, subresource=call.subresource)
             if call.subresource == "scale" or any(step.get("path") == "/spec/replicas" for step in call.patch):
-                yield _right("list", "HorizontalPodAutoscaler", call.namespace, use="observe")
+                found = _right("list", "HorizontalPodAutoscaler", call.namespace, use="observe")
+                yield found.model_copy(update={"trouble": "something else changes the number of replicas meanwhile"})
             continue
-        yield _right("patch", call.kind, call.namespace, call.name)
+        right = _right("patch", call.kind, call.namespace, call.name)
+        yield right.model_copy(update={"trouble": "it was struck in part"}) if call.recreate else right
         if call.recreate:
             yield _right("create", call.kind, call.namespace)
         for verb in ("create", "get", "delete"):
@@ -76,7 +89,8 @@ def _of_dose(dose: Dose | None) -> Iterator[Permission]:
 
 def _of_reading(expected: Expectation) -> Iterator[Permission]:
     for kind in _SEEN_BY.get(expected.what, ()):
-        yield _right("list", kind, expected.namespace, use="observe")
+        right = _right("list", kind, expected.namespace, use="observe")
+        yield right.model_copy(update={"trouble": "a new pod is held up"}) if kind == "Event" else right
     if expected.what == "object":
         yield _right("get", expected.kind, expected.namespace, expected.name, use="observe")
     if expected.what == "pod-refused":

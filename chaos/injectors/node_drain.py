@@ -152,10 +152,11 @@ def _ready(cluster: Cluster, workload: Workload, space: str) -> Ready | None:
 
 def permissions(state: State) -> list[Permission]:
     spaces = sorted({target.namespace for target in state.leaving})
+    kinds = {(each.namespace, each.kind) for each in state.workloads}
+    kinds |= {(space, "ReplicaSet") for space, kind in kinds if kind == "Deployment"}  # through which pods belong to it
     read = [
         Permission(verb="get", resource=f"{kind.lower()}s", group="apps", namespace=space, use="observe")
-        for space in spaces
-        for kind in _COUNTED
+        for space, kind in sorted(kinds)
     ]
     everywhere = Permission(verb="list", resource="pods", use="observe")
     return cordoning.permissions(state) + evicting.permissions(spaces) + [everywhere, *read]

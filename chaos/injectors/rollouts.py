@@ -77,18 +77,13 @@ def notes(found: Obj) -> list[str]:
 
 
 def permissions(namespace: str, names: list[str]) -> list[Permission]:
-    """Rights to change these Deployments' templates, to put them back, and to look at their pods."""
+    """Rights to change these Deployments' templates, to put them back, and to see what becomes of their pods."""
     wanted: list[Permission] = []
     for name in names:
         own: dict[str, Any] = {"resource": "deployments", "group": "apps", "namespace": namespace, "name": name}
         wanted.append(Permission(verb="patch", **own))
         wanted += [Permission(verb=verb, use="undo", **own) for verb in ("get", "patch")]
-    return [*wanted, *observing(namespace)]
-
-
-def observing(namespace: str) -> list[Permission]:
-    """Rights to see what becomes of pods."""
-    return [Permission(verb="list", resource=each, namespace=namespace, use="observe") for each in ("pods", "events")]
+    return [*wanted, Permission(verb="list", resource="pods", namespace=namespace, use="observe")]
 
 
 # -- a restart: another annotation is another template -------------------------------------------------------------------

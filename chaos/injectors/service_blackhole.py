@@ -131,7 +131,6 @@ def permissions(state: State) -> list[Permission]:
         Permission(verb="patch", use="undo", **own),
         Permission(verb="get", use="undo", **own),
         Permission(verb="list", resource="pods", namespace=state.namespace, use="observe"),
-        Permission(verb="list", resource="endpointslices", group="discovery.k8s.io", namespace=state.namespace, use="observe"),
     ]
 
 

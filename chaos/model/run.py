@@ -70,6 +70,7 @@ class Permission(Record):
     name: str = ""
     subresource: str = ""
     use: Literal["inject", "undo", "observe"] = "inject"
+    trouble: str = ""  # what must have happened for it to be used at all, in words; "" = every run uses it
     allowed: bool | None = None  # None = not asked yet
 
 

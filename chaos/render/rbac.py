@@ -8,6 +8,8 @@ from chaos.model.run import Permission, Plan
 
 Obj = dict[str, Any]
 _API = "rbac.authorization.k8s.io"
+ONLY_IN_TROUBLE = "gameday.dev/only-in-trouble"
+"""Annotation of a role: those of its rights that a run without trouble does not use, and what they are for."""
 _NO_NAMES = ("list", "watch", "create", "deletecollection")
 """Verbs that Kubernetes cannot limit to names."""
 
@@ -20,13 +22,26 @@ def roles(plan: Plan, *, account: str, namespace: str) -> str:
         kind = "Role" if space else "ClusterRole"
         # cluster-wide names are shared by all: they say whose they are
         name = account if space else f"{namespace}-{account}"
-        objects.append({**_object(f"{_API}/v1", kind, name, space), "rules": rules(p for p in wanted if p.namespace == space)})
+        own = [permission for permission in wanted if permission.namespace == space]
+        role = _object(f"{_API}/v1", kind, name, space)
+        if rarely := _only_in_trouble(own):
+            role["metadata"]["annotations"] = {ONLY_IN_TROUBLE: "; ".join(rarely)}
+        objects.append({**role, "rules": rules(own)})
         binding = _object(f"{_API}/v1", f"{kind}Binding", name, space)
         binding["roleRef"] = {"apiGroup": _API, "kind": kind, "name": name}
         binding["subjects"] = [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
         objects.append(binding)
     head = f"# The least rights with which {plan.scenario} (revision {plan.revision}) is planned, run and put back.\n"
     return head + "---\n".join(source.dump(each) for each in objects)
+
+
+def _only_in_trouble(permissions: Iterable[Permission]) -> list[str]:
+    """Rights that a run uses only when something went wrong, each with what that is; all others every run uses."""
+    found: dict[str, list[str]] = {}
+    for each in permissions:
+        resource = f"{each.resource}/{each.subresource}" if each.subresource else each.resource
+        found.setdefault(f"{each.verb} {resource}", []).append(each.trouble and f" (to {each.use}): {each.trouble}")
+    return [right + words[0] for right, words in sorted(found.items()) if all(words)]
 
 
 def rules(permissions: Iterable[Permission]) -> list[Obj]:

@@ -145,24 +145,6 @@ def _service(meta, name, port, scheme):
 
 # -- what a fault asks of the API server, against the rights that it says it needs ----------------------------------------
 
-VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-FREE = ("/version", "/apis/authorization.k8s.io")
-
-
-def right(method: str, path: str) -> Permission:
-    """The right that a request needs, as the API server sees it."""
-    root, *parts = path.strip("/").split("/")
-    group = "" if root == "api" else parts.pop(0)
-    parts.pop(0)  # the version
-    namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 2:
-        namespace, parts = parts[1], parts[2:]
-    resource, name, subresource, *_ = [*parts, "", "", ""]
-    verb = VERBS.get(method) or ("get" if name else "list")
-    return Permission(
-        verb=verb, resource=resource, group=group, namespace=namespace, name=name.partition(":")[0], subresource=subresource
-    )
-
 
 def covers(given: Permission, needed: Permission) -> bool:
     """Whether one right is enough for another; what has no name is for all names."""
@@ -173,14 +155,15 @@ def covers(given: Permission, needed: Permission) -> bool:
 class Recording(Kube):
     """The same cluster, noting what is asked of it."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, right_for) -> None:
         super().__init__(kube._configuration, name=kube.environment.name)
+        self.right_for = right_for
         self.needed: list[Permission] = []
         self.given: list[Permission] = []  # set by tests that want nothing to be asked for beyond it
 
     def _call(self, method, path, **options):
-        if not path.startswith(FREE):
-            self.needed.append(right(method, path))
+        if right := self.right_for(method, path):
+            self.needed.append(right)
         return super()._call(method, path, **options)
 
     def beyond(self, given: list[Permission]) -> list[str]:
@@ -190,15 +173,23 @@ class Recording(Kube):
             {f"{each.verb} {each.group}/{each.resource}/{each.subresource} {each.namespace} {each.name}" for each in without}
         )
 
+    def unused(self, given: list[Permission]) -> list[str]:
+        """Rights that nothing asked for, although they are not said to be for trouble alone; in words."""
+        wanted = [each for each in given if not each.trouble]
+        never = [each for each in wanted if not any(covers(each, needed) for needed in self.needed)]
+        return sorted(
+            {f"{each.verb} {each.group}/{each.resource}/{each.subresource} {each.name} ({each.use})" for each in never}
+        )
+
 
 @pytest.fixture
-def aim(world, app):
+def aim(world, app, right_for):
     """The app is whole again, whatever the test before did to it: putting a number back is not yet having the pods.
 
     What is done through it is held against the rights that the test says are given.
     """
     assert wait_until(lambda: _ready(world, app), clock=RealClock(), within=60.0)
-    noting = Recording(world.cluster)
+    noting = Recording(world.cluster, right_for)
     yield Aim(
         world=dataclasses.replace(world, cluster=noting, proxies=PodProxies(noting)),
         namespace=app,

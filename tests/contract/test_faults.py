@@ -156,6 +156,8 @@ def test_a_fault_lands_and_leaves_nothing(raw, may_refuse, world, app, aim, seen
     assert wait_clean(injector, state, aim.world) == []
     without_witness = {key: value for key, value in snapshot(world, app).items() if "witness" not in key[1]}
     assert without_witness == before
+    if seen is not None:
+        assert aim.world.cluster.unused(given) == []  # and nothing is asked for that is not needed
 
 
 def test_undoing_what_was_never_done_is_harmless(raw, world, app, aim):

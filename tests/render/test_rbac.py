@@ -3,7 +3,7 @@
 import yaml
 
 from chaos.model.run import Environment, Permission, Plan, PlannedFault
-from chaos.render.rbac import roles, rules
+from chaos.render.rbac import ONLY_IN_TROUBLE, roles, rules
 
 
 def need(verb, resource, name="", namespace="shop", **more):
@@ -74,3 +74,16 @@ def test_a_role_a_namespace_and_a_cluster_role_for_the_rest_all_bound_to_one_acc
             assert each["subjects"] == [{"kind": "ServiceAccount", "name": "ci", "namespace": "tools"}]
             assert each["roleRef"]["name"] == each["metadata"]["name"]
     assert "*" not in text
+
+
+def test_rights_for_trouble_alone_are_told_with_their_reason():
+    lost = {"use": "undo", "trouble": "an answer was lost"}
+    wanted = plan(need("get", "jobs", **lost), need("get", "pods", **lost), of_faults=[need("get", "pods")])
+    role = next(obj for obj in yaml.safe_load_all(roles(wanted, account="ci", namespace="shop")) if obj["kind"] == "Role")
+    assert role["metadata"]["annotations"] == {ONLY_IN_TROUBLE: "get jobs (to undo): an answer was lost"}
+    assert [rule["resources"] for rule in role["rules"]] == [["jobs"], ["pods"]]
+
+
+def test_a_role_without_such_rights_says_nothing():
+    text = roles(plan(need("get", "pods")), account="ci", namespace="shop")
+    assert "annotations" not in text

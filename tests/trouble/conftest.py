@@ -2,6 +2,7 @@
 
 import http.client
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -36,6 +37,11 @@ class FrontDoor(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{self.behind.path}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent where whoever asked is gone before the answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def call(self) -> http.client.HTTPConnection:
         """A connection to what is behind."""
