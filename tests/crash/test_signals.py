@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 from harness.ground import FAULTS, Runner, until
 from harness.traps import is_act, progress
-from harness.wire import Wire
+from harness.wire import Hangup, Wire
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
@@ -43,6 +44,32 @@ def test_a_signal_puts_everything_back_and_reads_it_back(name, struck, ground):
     assert undo.at - at < FIRST_UNDO * SPARE, f"first undo after {undo.at - at:.3f} s"
     assert struck.ledger is None
     assert struck.survivors() == {}
+
+
+def test_a_signal_is_obeyed_at_once_while_a_reading_hangs(ground, tmp_path):
+    """The witness does not answer while the dose is looked for: the undo does not wait for it."""
+    runner = Runner(ground, Wire(ground.server), tmp_path)
+    hangs = threading.Event()
+
+    def rule(exchange):
+        if "/proxy/readings" in exchange.request.path and progress(runner, "service-blackhole").applied:
+            hangs.set()
+            time.sleep(5)  # longer than anybody waits for an answer
+            raise Hangup
+        exchange.answer(*exchange.forward())
+
+    runner.wire.rule = rule
+    runner.start("{kind: service-blackhole, service: web, duration: 60s}", "--no-guard")
+    assert hangs.wait(30), runner.said()
+    at = time.monotonic()
+    runner.process.send_signal(signal.SIGTERM)
+    undo = until(lambda: next((each for each in runner.wire.seen if is_act(each) and each.at > at), None), 10.0, 0.002)
+    code = runner.process.wait(30)
+    runner.end()
+    assert code == 3, runner.said()
+    assert undo, "no undo was sent"
+    assert undo.at - at < FIRST_UNDO * SPARE, f"first undo after {undo.at - at:.3f} s"
+    assert ground.left(5.0) == []
 
 
 def test_a_signal_before_the_strike_lets_nothing_begin(ground, tmp_path):
