@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,10 +80,12 @@ def ledger_folder(state: Path | None = None) -> Path:
 
 
 class Ledger:
-    """Writes one run's ledger. Each call returns when its line is on the disk, or raises LedgerBroken.
+    """Writes one run's ledger; LedgerBroken when it cannot.
 
-    Calls of many threads share a sync. After the first trouble nothing more is written: a line after a torn one would make all
-    of it unreadable, and what a failed sync has lost no later one brings back.
+    An intent is on the disk when its call returns; calls of many threads share a sync. How far a change has come is synced
+    right after, without anybody waiting: no undo is held up by a slow disk, and what is lost of it is undone once more.
+    After the first trouble nothing more is written: a line after a torn one would make all of it unreadable, and what a
+    failed sync has lost no later one brings back.
     """
 
     def __init__(self, path: Path, header: LedgerHeader) -> None:
@@ -93,6 +95,8 @@ class Ledger:
         self._synced = 0  # of these; grows in `_syncing` alone
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
+        self._due = threading.Event()
+        self._over = threading.Event()
         self._mirrors: list[Callable[[Record], None]] = []
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -103,6 +107,8 @@ class Ledger:
             _sync_folder(path.parent)
         except OSError as error:
             raise LedgerBroken(f"cannot write the ledger {path}: {error.strerror}; nothing was injected") from error
+        self._follower = threading.Thread(target=self._follow, name="ledger", daemon=True)
+        self._follower.start()
 
     def mirror(self, write: Callable[[Record], None]) -> None:
         """Also hand every record to `write` before it counts; a failing mirror fails the call."""
@@ -110,22 +116,36 @@ class Ledger:
 
     def intend(self, entry: Entry) -> None:
         """Write down what is about to be changed. Only when this has returned may the request be sent."""
-        self._write(entry)
+        self._sync_up_to(self._write(entry))
 
     def mark(self, entry: Entry, edge: Edge) -> None:
         """Write down how far the change has come. The state is in the intent already and is not repeated."""
         self._write(entry.model_copy(update={"edge": edge, "state": {}}))
+        self._due.set()
 
     def load(self, pid: int, start: int) -> None:
-        self._write(LoadEntry(load_pid=pid, load_start=start))
+        self._sync_up_to(self._write(LoadEntry(load_pid=pid, load_start=start)))
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: Record) -> int:
+        """Its number among the lines."""
         with self._lock, self._or_broken():
             for write in self._mirrors:
                 write(record)
-            number = self._append(record)
+            return self._append(record)
+
+    def _sync_up_to(self, number: int) -> None:
         with self._syncing, self._or_broken():
             self._sync(number)
+
+    def _follow(self) -> None:
+        """Sync what nobody waits for."""
+        last = False
+        while not last:
+            self._due.wait()
+            self._due.clear()
+            last = self._over.is_set()
+            with suppress(LedgerBroken):  # told by whatever is written next
+                self._sync_up_to(self._written)
 
     @contextmanager
     def _or_broken(self) -> Iterator[None]:
@@ -138,7 +158,6 @@ class Ledger:
             raise LedgerBroken(f"cannot write the ledger {self.path}: {error}") from error
 
     def _append(self, record: Record) -> int:
-        """Its number among the lines."""
         body = record.model_dump_json(exclude_none=True).encode()
         line = _checksum(body) + b" " + body + b"\n"
         if self._file.write(line) < len(line):  # the disk took what it had room for, which is no error to it
@@ -155,6 +174,9 @@ class Ledger:
 
     def close(self, *, clean: bool) -> None:
         """Let go of the file; with nothing left to undo it is removed, for the journal tells the story."""
+        self._over.set()
+        self._due.set()
+        self._follower.join()
         with self._lock:
             if clean:
                 self.path.unlink(missing_ok=True)

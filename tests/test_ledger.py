@@ -157,6 +157,33 @@ def test_no_call_returns_before_its_line_is_synced_and_many_share_a_sync(path, m
     ledger.close(clean=False)
 
 
+def test_how_far_a_change_has_come_is_synced_without_anybody_waiting(path, monkeypatch):
+    """A disk that hangs holds up no undo; an intent waits for it."""
+    works, synced = threading.Event(), []
+    fsync = os.fsync
+
+    def slow(handle):
+        works.wait(10)
+        synced.append(os.fstat(handle).st_size)
+        fsync(handle)
+
+    ledger = Ledger(path, HEADER)
+    ledger.intend(entry("a"))
+    monkeypatch.setattr(os, "fsync", slow)
+    ledger.mark(entry("a"), "applied")
+    ledger.mark(entry("a"), "undone")
+    assert read(path).open[0].edge == "undone"
+    assert synced == []
+    with ThreadPoolExecutor(1) as pool:
+        intent = pool.submit(ledger.intend, entry("b"))
+        assert not intent.done()
+        works.set()
+        intent.result(10)
+    size = path.stat().st_size
+    ledger.close(clean=False)
+    assert size in synced
+
+
 def test_after_a_sync_that_failed_nothing_counts_as_written(path, monkeypatch):
     """The kernel forgets what it could not write, and a later sync would succeed without it."""
     ledger = Ledger(path, HEADER)
