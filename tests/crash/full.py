@@ -23,7 +23,15 @@ from chaos.sandbox import control
 
 HERE = Path(__file__).parent
 UNDONE = {"pod-kill": 1, "latency": 2, "scale-to-zero": 1}
-SUITES = ("test_rot.py", "test_disk.py", "test_aim.py", "test_signals.py", "test_secrets.py", "test_wild_files.py")
+SUITES = (
+    "test_late_landing.py",
+    "test_rot.py",
+    "test_disk.py",
+    "test_aim.py",
+    "test_signals.py",
+    "test_secrets.py",
+    "test_wild_files.py",
+)
 
 
 def matrix(folder: Path, server: str, lanes: int, repeats: int) -> None:
