@@ -47,10 +47,13 @@ class ClusterLedger:
         self._edges: dict[str, Edge] = {}
         self._written: dict[str, Edge] = {}
         self._lock = threading.Lock()
+        self.begun = False
+        """Whether something of it may be in the cluster."""
         self.reference: Obj = {}
 
     def make(self, changes: Sequence[Mirrored]) -> None:
         """Write down all that may be changed. Only when this has returned may anything be."""
+        self.begun = True
         text = json.dumps([each.model_dump(mode="json") for each in changes], separators=(",", ":"))
         pieces = [text[at : at + _PART] for at in range(0, len(text), _PART)]  # JSON is ASCII here: characters are bytes
         if len(pieces) - 1 > MOST_PARTS:

@@ -20,7 +20,7 @@ from chaos.engine.owner import Owner
 from chaos.engine.place import Place
 from chaos.engine.prepared import Prepared
 from chaos.engine.stopping import StopFlag
-from chaos.errors import GamedayError, NotReady
+from chaos.errors import GamedayError, Leftovers, NotReady
 from chaos.ledger import Contents, LedgerHeader
 from chaos.model.base import Record
 from chaos.story import Story
@@ -76,8 +76,10 @@ class Safeguards:
                 [Mirrored(entry=each.entry, calls=each.calls, nothing_stays=each.nothing_stays) for each in changes]
             )
             self._owner.make()
-        except BaseException:
-            self.end(clean=True)
+        except BaseException as trouble:
+            if left := self.end(clean=True):
+                words = f"{trouble}; nothing was touched, but what keeps runs safe could not be taken away: {left}"
+                raise Leftovers(words, commands=(f"gameday recover {self._header.run} --cluster",)) from trouble
             raise
         beating.start()
         try:
@@ -122,7 +124,8 @@ class Safeguards:
             _quietly(self._flush)
             _quietly(self.lease.release)
             return ""
-        return _insist(lambda: forget_all(cluster, space, run)) or _insist(self.lease.release)
+        forgotten = _insist(lambda: forget_all(cluster, space, run)) if self.ledger.begun else ""
+        return _insist(self.lease.release) or forgotten
 
 
 def forget_all(cluster: Cluster, namespace: str, run: str) -> None:
