@@ -15,7 +15,8 @@ def arm(changes: Sequence[Change]) -> bool:
     """
     witnesses = [change for change in changes if change.prepared.kind == "witness"]
     others = [change for change in changes if change not in witnesses]
-    announced = all(change.announce() for change in changes)
+    guard_first = sorted(changes, key=lambda change: change.prepared.kind != "guard")
+    announced = all(change.announce() for change in guard_first)
     return announced and _together(others, Change.arm) and _together(witnesses, Change.arm)
 
 

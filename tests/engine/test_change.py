@@ -191,12 +191,18 @@ def test_what_must_come_first_is_made_before_anything_is_armed_and_the_witness_c
     order = []
     guard, witness, fault = Switch(), Switch(), Switch()
     made = [
-        change(tools, fault, "fault", arm=lambda state, world: order.append("fault armed")),
+        change(
+            tools,
+            fault,
+            "fault",
+            announce=lambda state, world: order.append("fault made"),
+            arm=lambda state, world: order.append("fault armed"),
+        ),
         change(tools, witness, "witness", fitting=True, kind="witness", arm=lambda state, world: order.append("witness")),
         change(tools, guard, "guard", fitting=True, kind="guard", announce=lambda state, world: order.append("guard made")),
     ]
     assert arm(made)
-    assert order == ["guard made", "fault armed", "witness"]
+    assert order == ["guard made", "fault made", "fault armed", "witness"]
 
 
 def test_the_guard_stays_while_anything_else_is_not_clean(tools, monkeypatch):
