@@ -102,7 +102,7 @@ def _attempt(ground: Ground, folder: Path, outcome: Outcome, known: Pilot, rng: 
     try:
         runner.process.wait(ground.patience.run)
         follower.join(5.0)
-        outcome.sprung = trap.sprung.is_set()
+        outcome.sprung = trap.has_sprung()
         if not outcome.sprung:
             outcome.note = runner.said()[-800:]
             outcome.left = ground.left(10.0)

@@ -124,6 +124,11 @@ class Trap:
                 self.edge = progress(self.runner, self.kind).words  # a watchdog needs longer to take the ledger away
                 self.sprung.set()
 
+    def has_sprung(self) -> bool:
+        """Asked when the runner has ended: who kills it still has to say so."""
+        with self._lock:
+            return self.sprung.is_set()
+
     # -- by its requests ---------------------------------------------------------------------------------------------
 
     def rule(self, exchange: Exchange) -> None:
