@@ -207,3 +207,12 @@ def listing(words: list[str], most: int = 6) -> str:
 def initial(text: str) -> str:
     """The text with its first letter large."""
     return text[:1].upper() + text[1:]
+
+
+def unbroken(text: str) -> str:
+    """No line ends between a number and its unit.
+
+    >>> unbroken("at least 99 % within 3 s").split("\\N{NO-BREAK SPACE}")
+    ['at least 99', '% within 3', 's']
+    """
+    return re.sub(r"(?<=\d) (?=(%|ms|s|min|h)\b|%)", "\N{NO-BREAK SPACE}", text)
