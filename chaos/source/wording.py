@@ -50,6 +50,8 @@ _LIMITS = {
     "string_too_long": ("is longer than {} characters", "max_length"),
 }
 
+_SHORT = 40  # characters of a value that are shown
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint with the known word that was probably meant; nothing where none, or several alike, come near."""
@@ -104,8 +106,7 @@ def _say(kind: str, context: dict[str, Any], error: Error) -> tuple[str, str]:
     if kind == "value_error":
         return str(context["error"]), ""
     if kind in _EXPECTED:
-        hint = "put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
-        return f"{_EXPECTED[kind]}, found {_shown(found)}", hint
+        return f"{_EXPECTED[kind]}, found {_shown(found)}", _written_right(kind, found)
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
         return words.format(context.get(key, "")), ""
@@ -119,6 +120,15 @@ def _say(kind: str, context: dict[str, Any], error: Error) -> tuple[str, str]:
     return error["msg"][:1].lower() + error["msg"][1:], ""
 
 
+def _written_right(kind: str, found: Any) -> str:
+    """How the value that was found would be written, where it takes no more than that."""
+    if kind == "string_type" and isinstance(found, int | float):
+        return "put it in quotes"
+    if kind == "list_type" and isinstance(found, str | int | float) and len(str(found)) <= _SHORT:
+        return f"write [{found}]"
+    return ""
+
+
 def _shown(value: Any) -> str:
     """A found value, short, in the words of YAML."""
     if value is None:
@@ -130,7 +140,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     text = str(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...") if isinstance(value, str) else text
+    return repr(text if len(text) <= _SHORT else text[:37] + "...") if isinstance(value, str) else text
 
 
 def _unknown_key(document: Document, loc: Loc, known: set[str]) -> Problem:

@@ -81,7 +81,7 @@ def told(text: str) -> list[str]:
         ("id: a\nopen: yes", "f.yaml:2:7: open: expected true or false, found 'yes'"),
         ("id: a\nmood: clam", "f.yaml:2:7: mood: 'clam' is not one of calm, tired; did you mean calm?"),
         ("id: a\nnames: []", "f.yaml:2:8: names: needs at least 1"),
-        ("id: a\nnames: x", "f.yaml:2:8: names: expected a list, found 'x'"),
+        ("id: a\nnames: x", "f.yaml:2:8: names: expected a list, found 'x'; write [x]"),
         ("id: a\nnames:", "f.yaml:2:7: names: expected a list, found nothing"),
         ("id: a\npets: {tom: {kind: kat, naps: 1s}}", "f.yaml:2:20: kind: 'kat' is not known; did you mean cat?"),
         ("id: a\npets: {tom: {kind: cat, nasp: 1s}}", "f.yaml:2:25: nasp: unknown key; did you mean naps?"),
