@@ -79,5 +79,5 @@ def stop(state: State, world: World) -> None:
 def dose(state: State) -> Dose:
     return Dose(
         expect=[Expectation(what="pods-gone", namespace=state.namespace, uids=[target.uid for target in state.targets])],
-        words=f"{len(state.targets)} pods are gone by their UID",
+        words="1 pod is gone, by its UID" if len(state.targets) == 1 else f"{len(state.targets)} pods are gone, by their UIDs",
     )
