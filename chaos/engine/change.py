@@ -50,7 +50,6 @@ class Change:
         self.failed = ""  # why it could not be armed or struck
         self._tools = tools
         self._intended = False
-        self._verified = False
         self._once = threading.Lock()
         self._entry = prepared.entry
         self._lands_until = 0.0  # a call failed: until then it may still take effect
@@ -106,8 +105,8 @@ class Change:
             self._put_back("undone", self.prepared.module.stop)
 
     def withdraw(self) -> None:
-        """Take out what was armed, and read back that everything is as it was before; once that is proved, it stays so."""
-        if not self._intended or self._verified:
+        """Take out what was armed, and read back that everything is as it was before."""
+        if not self._intended:
             return
         self.undo()
         if disarm := getattr(self.prepared.module, "disarm", None):
@@ -149,7 +148,6 @@ class Change:
         if left:
             self._tell("left-over", detail=self.left_over)
             return
-        self._verified = True
         self._mark("verified")
         self._tell("verified")
 

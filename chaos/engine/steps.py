@@ -97,16 +97,9 @@ def _fault(change: Change, until: float, stage: Stage) -> None:
                 stage.stop.wait_for(aside.submit(_prove, change, until, stage))
                 stage.clock.wait(stage.stop.event, until - stage.clock.now())
         finally:
-            _put_back(change, stage)
+            change.undo()
     if change.struck:
         _tell_evictions(change, stage)
-
-
-def _put_back(change: Change, stage: Stage) -> None:
-    """Undo; after a stop also read back without waiting for others. What stands in the path of load is left to disarming."""
-    change.undo()
-    if stage.stop.is_set and not change.prepared.arms:
-        change.withdraw()
 
 
 def _prove(change: Change, until: float, stage: Stage) -> None:

@@ -93,6 +93,38 @@ def test_a_signal_before_the_strike_lets_nothing_begin(ground, tmp_path):
     assert ground.left(5.0) == []
 
 
+BETWEEN = {
+    "look and strike": ("{kind: service-blackhole, service: web, duration: 60s}", "GET", "/proxy/readings", ("PATCH",)),
+    "steps of arming": ("{kind: latency, service: web, latency: 200ms, duration: 60s}", "POST", "/services", ("POST",)),
+}
+"""Fault; the request of the run during which the signal comes; what must not succeed after it."""
+
+
+@pytest.mark.parametrize("when", BETWEEN)
+def test_after_a_signal_nothing_is_begun_any_more(ground, tmp_path, when):
+    """It comes while the run waits for an answer and the next thing that it would do is to strike, or to arm some more."""
+    fault, method, path, begins = BETWEEN[when]
+    runner = Runner(ground, Wire(ground.server), tmp_path)
+    at = []
+
+    def rule(exchange):
+        if exchange.request.method == method and path in exchange.request.path and not at:
+            at.append(time.monotonic())
+            runner.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)  # it is heard long before the answer comes
+        exchange.answer(*exchange.forward())
+
+    runner.wire.rule = rule
+    runner.start(fault, "--no-guard")
+    code = runner.process.wait(40)
+    runner.end()
+    assert at, runner.said()
+    later = [each for each in runner.wire.mutations(at[0]) if is_act(each) and each.status < 300]
+    assert [f"{each.method} {each.path}" for each in later if each.method in begins] == []
+    assert code == 3, runner.said()
+    assert ground.left(5.0) == []
+
+
 def test_gameday_stop_ends_a_run_of_another_folder_and_waits_until_all_is_back(struck, ground, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
