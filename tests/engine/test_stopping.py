@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -94,3 +96,18 @@ def test_a_run_that_could_not_be_stopped_does_not_begin(info, tmp_path):
     (tmp_path / "running").write_text("in the way")
     with pytest.raises(NotReady, match="state folder"), stop_file(StopFlag(), info):
         pass
+
+
+def test_work_is_waited_for_no_longer_than_for_the_stop():
+    stop, goes_on = StopFlag(), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        waiter = pool.submit(stop.wait_for, pool.submit(goes_on.wait, 10))
+        stop.request("operator", "enough")
+        waiter.result(5)
+        assert not goes_on.is_set()
+        goes_on.set()
+
+
+def test_the_trouble_of_work_is_told_to_who_waits_for_it():
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
+        StopFlag().wait_for(pool.submit(lambda: 1 // 0))
