@@ -13,6 +13,8 @@ from harness.traps import Pilot, Trap, is_act, progress
 
 TTL = 8
 """Seconds of silence after which the guard acts, in the runs that wait for it; by default it is 30."""
+OWNED = {"network-partition": 30}
+"""Faults that are nothing but objects of their own: these go with their owner, whose silence is this long."""
 QUIET = 0.4
 """Seconds after "clean" in which nothing more may reach the server."""
 BOOKS = ("/gameday-ledger-", "/gameday-owner-", "leases/")
@@ -50,6 +52,7 @@ class Outcome:
 
 def pilot(ground: Ground, folder: Path, kind: str) -> Pilot:
     """One undisturbed run: it must be clean, and says how many requests there are to choose from."""
+    shutil.rmtree(folder, ignore_errors=True)
     runner = ground.runner(folder)
     counts = {"before": 0, "act": 0, "undo": 0}
     undone = 0
@@ -84,6 +87,7 @@ def crash(ground: Ground, folder: Path, *, point: str, kind: str, repeat: int, l
     place, outcome = folder, Outcome(point, kind, repeat, layer)
     for attempt in range(3):
         place = folder / f"{point}-{kind}-{repeat}-{attempt}"
+        shutil.rmtree(place, ignore_errors=True)  # of one that was broken off
         outcome = _attempt(ground, place, Outcome(point, kind, repeat, layer), known, rng)
         if outcome.sprung:
             break

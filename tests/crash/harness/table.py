@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import cluster_matrix
 from harness.api_faults import PHASES, VERBS, WAYS
-from harness.crashes import TTL
+from harness.crashes import OWNED, TTL
 from harness.matrix import CELLS, KINDS
 from harness.traps import POINTS
 
@@ -96,11 +96,16 @@ def _matrix(rows: Rows, where: str, of: Cells) -> list[str]:
 def _host_lost(rows: Rows) -> list[str]:
     """Runner and watchdog gone at once, and nobody who calls `recover`: what the goal says of a machine that is lost."""
     mine = [row for row in rows if row["layer"] == "guard" and row["dirty"]]
-    kept = sum(not row["left"] and row["restored"] <= TTL + MORE for row in mine)
+    kept = sum(not row["left"] and _took(row) <= OWNED.get(row["kind"], TTL) + MORE for row in mine)
     return [
         f"Put back by the guard within the {TTL} s and {MORE} more, of kills with something to put back: {kept} of {len(mine)}.",
         "",
     ]
+
+
+def _took(row: dict[str, Any]) -> float:
+    """Seconds until its effect was over: what was there is as it was, or what was made is gone."""
+    return float(row["seconds" if row["kind"] in OWNED else "restored"])
 
 
 def _times(values: Sequence[float]) -> str:
