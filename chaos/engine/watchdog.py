@@ -53,13 +53,16 @@ class Watchdog:
 
     def dismiss(self) -> None:
         """The runner has put everything back itself, or says what is left. Safe to call again."""
-        if self.process.poll() is None and self.process.stdin and not self.process.stdin.closed:
+        stdin = self.process.stdin
+        if self.process.poll() is None and stdin and not stdin.closed:
             try:
-                self.process.stdin.write(_DONE)
-                self.process.stdin.close()
+                stdin.write(_DONE)
+                stdin.close()
             except BrokenPipeError:
                 pass  # it is gone already: nothing left to dismiss
             self.process.wait(timeout=5.0)
+        if stdin:
+            stdin.close()  # also of one that has ended by itself: nothing was written, so nothing can be flushed to nobody
         if self.process.stdout:
             self.process.stdout.close()
 

@@ -18,7 +18,14 @@ def take(probe: ProbeSpec, view: View, *, step: str = "", phase: str = "") -> Sa
     """One reading of a probe as a sample."""
     reading: Reading = PROBES[probe.kind].read(probe, view)
     return Sample(
-        probe=probe.id, step=step, phase=phase, ok=reading.ok, value=reading.value, unit=reading.unit, detail=reading.detail
+        probe=probe.id,
+        step=step,
+        phase=phase,
+        ok=reading.ok,
+        unread=reading.unread,
+        value=reading.value,
+        unit=reading.unit,
+        detail=reading.detail,
     )
 
 

@@ -144,21 +144,22 @@ def _is_read(step: object, mode: str) -> bool:
 
 
 def _check_row(step: Any, readings: list[dict[str, Any]] | None, gates: list[Gate]) -> Row:
-    """A check step: its probe, read at that moment, was as expected or was not."""
-    good = bool(readings) and any(reading["ok"] for reading in readings or ())
+    """A check step: its probe, read at that moment, was as expected or was not; or nobody could look."""
+    seen = [reading for reading in readings or () if not reading.get("unread")]
+    good = any(reading["ok"] for reading in seen)
     blocking = _blocked(gates, "all") or (_blocked(gates, "passes") if good else None)
-    reason = blocking.reason if blocking else "" if readings else "not-reached"
+    reason = blocking.reason if blocking else "" if seen else "no-data" if readings else "not-reached"
     detail = readings[-1].get("detail", "") if readings else "it was not read"
     return Row(
         tolerance=step.id,
         measure="check",
         title=step.title or "",
         outcome="inconclusive" if reason else "held" if good else "breached",
-        value=float(good) if readings else None,
+        value=float(good) if seen else None,
         limit=1.0,
-        margin=(1.0 if good else -1.0) if readings else None,
+        margin=(1.0 if good else -1.0) if seen else None,
         unit="share",
-        n=len(readings or ()),
+        n=len(seen),
         window="check",
         reason=reason,
         arithmetic=f"{step.check.probe.id}: {detail}",

@@ -32,15 +32,21 @@ class TransactionsMeasure(MeasureBase):
 
 @dataclass
 class ProbeMeasure(MeasureBase):
-    """Share of a probe's readings that were as expected."""
+    """Share of a probe's readings that were as expected. Where we could not look, nothing is known, and nothing is judged."""
 
     good: int = 0
+    unread: int = 0
     taken: int = 0
     last_bad: str = ""
+    trouble: str = ""
 
     def sample(self, event: Event) -> None:
         payload = event.payload
         if payload.get("probe") != self.tolerance.probe or payload.get("step") or not self.scope.window.holds(event.mono):
+            return
+        if payload.get("unread"):
+            self.unread += 1
+            self.trouble = str(payload.get("detail", ""))
             return
         self.taken += 1
         self.good += bool(payload["ok"])
@@ -49,9 +55,11 @@ class ProbeMeasure(MeasureBase):
 
     def result(self) -> Measured:
         if not self.taken:
-            return Measured(value=None, arithmetic="the probe was not read in this window", missing="no-data")
+            why = f", {self.unread} times in vain: {self.trouble}" if self.unread else ""
+            return Measured(value=None, arithmetic=f"the probe was not read in this window{why}", missing="no-data")
         share = self.good / self.taken
         words = f"{self.good} of {self.taken} readings as expected = {percent(share)}"
+        words += f" ({self.unread} more could not be taken)" if self.unread else ""
         few = self.taken < min(3.0, self.scope.window.length / 3)
         return Measured(
             value=share,

@@ -19,7 +19,7 @@ from chaos.injectors.undoing import delete_own, put_back, still_changed
 from chaos.model.dose import Dose
 from chaos.model.run import Permission
 from chaos.model.undo import Call
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 
 PRIVILEGE: Privilege = "api"
 PORT = 8472
@@ -121,11 +121,11 @@ def start(state: State, world: World) -> None:
 
     def watches() -> bool:
         pods[:] = world.cluster.find("Pod", state.namespace, labels={LABEL_RUN: state.run, LABEL_STEP: state.step})
-        return any(map(is_ready, pods)) or any(helpers.is_hopeless(pod) for pod in pods)
+        return any(map(is_ready, pods)) or any(map(is_hopeless, pods))
 
     wait_until(watches, clock=RealClock(), within=helpers.READY_WITHIN)
     if not any(map(is_ready, pods)):
-        why = helpers.waiting_for(pods[0]) if pods else "it has no pod"
+        why = why_unready(pods[0]) if pods else "it has no pod"
         raise NotReady(f"the guard deployment/{state.name} does not watch: {why}; without one: --no-guard")
 
 

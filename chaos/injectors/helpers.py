@@ -10,7 +10,7 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import ClusterError, Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, FaultState, own_labels
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 
 READY_WITHIN = 60.0  # an image may have to be pulled first
 _LIFE = 3 * 3600
@@ -80,30 +80,15 @@ def await_ready(cluster: Cluster, namespace: str, pod: str) -> Obj:
     """The pod once it is ready; NotReady tells what it was waiting for."""
     seen: Obj = {}
 
-    def ready() -> bool:
+    def decided() -> bool:
         nonlocal seen
         seen = cluster.get("Pod", pod, namespace)
-        return is_ready(seen)
+        return is_ready(seen) or is_hopeless(seen)
 
-    if not wait_until(ready, clock=RealClock(), within=READY_WITHIN, every=0.1):
-        raise NotReady(f"pod {pod} did not become ready within {READY_WITHIN:.0f} s: {waiting_for(seen)}")
+    wait_until(decided, clock=RealClock(), within=READY_WITHIN, every=0.1)
+    if why := why_unready(seen):
+        raise NotReady(f"it did not become ready: {why}")
     return seen
-
-
-def waiting_for(pod: Obj) -> str:
-    """Why a pod is not ready, as far as it says."""
-    status = pod.get("status", {})
-    waiting = [c.get("state", {}).get("waiting", {}) for c in status.get("containerStatuses") or []]
-    reasons = [f"{each.get('reason', '')} {each.get('message', '')}".strip() for each in waiting if each]
-    return "; ".join(reasons) or str(status.get("phase", "it is not there"))
-
-
-_HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
-
-
-def is_hopeless(pod: Obj) -> bool:
-    """Whether waiting for it is in vain."""
-    return any(reason in waiting_for(pod) for reason in _HOPELESS)
 
 
 def off_nodes(nodes: list[str]) -> Obj:

@@ -24,13 +24,12 @@ from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.base import Name
 from chaos.model.undo import Call, PatchBack
 from chaos.model.units import Exact, Percent
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 
 PROXY_LABEL = "gameday.dev/proxy"
 _SETTLE = 10.0  # seconds for endpoints to follow a selector
 _DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
 _DRAIN_SANDBOX = 0.3  # its Services follow at once
-_HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
 
 
 class PathSpec(FaultSpec):
@@ -237,12 +236,12 @@ def await_proxy(state: PathState, world: World) -> Obj:
     def decided() -> bool:
         nonlocal pods
         pods = proxy_pods(state, world)
-        return bool(pods) and (is_ready(pods[0]) or any(reason in helpers.waiting_for(pods[0]) for reason in _HOPELESS))
+        return bool(pods) and (is_ready(pods[0]) or is_hopeless(pods[0]))
 
     wait_until(decided, clock=RealClock(), within=helpers.READY_WITHIN)
     if not pods or not is_ready(pods[0]):
-        why = helpers.waiting_for(pods[0]) if pods else "it has no pod"
-        raise NotReady(f"deployment/{state.proxy} did not become ready within {helpers.READY_WITHIN:.0f} s: {why}")
+        why = why_unready(pods[0]) if pods else "it has no pod"
+        raise NotReady(f"deployment/{state.proxy} did not become ready: {why}")
     return pods[0]
 
 

@@ -19,7 +19,7 @@ from chaos.load.child.station import ORDERS, PORT
 from chaos.model.dose import Dose
 from chaos.model.run import Permission
 from chaos.model.undo import Call
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 
 PRIVILEGE: Privilege = "api"
 _PART = "gameday.dev/load"
@@ -142,12 +142,12 @@ def _await(state: State, cluster: Cluster, part: str, count: int) -> list[Obj]:
             pods = _pods(state, cluster, part)
         except ClusterError:
             return False
-        return sum(map(is_ready, pods)) >= count or any(map(helpers.is_hopeless, pods))
+        return sum(map(is_ready, pods)) >= count or any(map(is_hopeless, pods))
 
     wait_until(settled, clock=RealClock(), within=helpers.READY_WITHIN, every=0.2)
     ready = [pod for pod in pods if is_ready(pod)]
     if len(ready) < count:
-        told = "; ".join(sorted({helpers.waiting_for(pod) for pod in pods if not is_ready(pod)})) or "no pod was made"
+        told = "; ".join(sorted({why_unready(pod) for pod in pods if not is_ready(pod)})) or "no pod was made"
         raise NotReady(
             f"{len(ready)} of {count} pods of the load's {part} are ready: {told}. "
             f"They run {state.image}: on kind, gameday cluster load brings it onto the nodes"

@@ -184,6 +184,13 @@ def _notes(container: str, image: str, pods: list[str], duration: float) -> list
 
 
 def permissions(state: NetState) -> list[Permission]:
+    owners = Permission(verb="get", resource="replicasets", group="apps", namespace=state.namespace, use="observe")
+    return [*of_agents(state), owners]
+
+
+def of_agents(state: NetState) -> list[Permission]:
+    """What it takes to put agents into pods that are chosen already, and to tell them what to do."""
+
     def right(verb: str, subresource: str, use: Literal["inject", "undo", "observe"]) -> Permission:
         return Permission(verb=verb, resource="pods", subresource=subresource, namespace=state.namespace, use=use)
 
@@ -194,7 +201,6 @@ def permissions(state: NetState) -> list[Permission]:
         right("create", "proxy", "undo"),
         right("get", "", "undo"),
         right("list", "", "observe"),
-        Permission(verb="get", resource="replicasets", group="apps", namespace=state.namespace, use="observe"),
     ]
 
 

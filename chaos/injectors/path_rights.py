@@ -33,7 +33,7 @@ def permissions(state: "PathState", driving: Sequence[str] = LOOKING) -> list[Pe
     if state.renew == "roll-target":
         wanted.append(Permission(verb="create", resource="pods", subresource="eviction", namespace=space))
     if state.cutter:
-        wanted += net_admin.permissions(state.cutter)
+        wanted += net_admin.of_agents(state.cutter)
     observed = (("pods", ""), ("endpointslices", "discovery.k8s.io"), ("networkpolicies", "networking.k8s.io"))
     return wanted + [
         Permission(verb="list", resource=kind, group=group, namespace=space, use="observe") for kind, group in observed

@@ -9,7 +9,7 @@ from chaos.injectors.chosen_pods import ChosenPodsSpec, chosen_of
 from chaos.injectors.targets import keep_caps, live_pods, target_of, workloads_of
 from chaos.model.run import Permission
 from chaos.model.units import Duration
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_ready, why_unready
 
 
 class SomePodsSpec(ChosenPodsSpec):
@@ -65,5 +65,7 @@ def settle(state: SomePodsState) -> float:
 
 
 def verify(state: SomePodsState, world: World) -> list[str]:
-    ready = sum(map(is_ready, world.cluster.find("Pod", state.namespace, labels=state.selector)))
-    return [] if ready >= state.ready_before else [f"{ready} of {state.ready_before} pods are ready again"]
+    pods = world.cluster.find("Pod", state.namespace, labels=state.selector)
+    if (ready := sum(map(is_ready, pods))) >= state.ready_before:
+        return []
+    return [f"{ready} of {state.ready_before} pods are ready again", *filter(None, map(why_unready, pods))]

@@ -18,14 +18,13 @@ from chaos.model.dose import Dose, Route
 from chaos.model.run import Permission
 from chaos.model.undo import Call
 from chaos.model.units import Duration, Exact
-from chaos.probes.pods_ready import is_ready
+from chaos.probes.pods_ready import is_hopeless, why_unready
 
 PRIVILEGE: Privilege = "api"
 PORT = 8470
 _PROGRAM = "witness.py"
 _FOLDER = "/witness"
 _READY_WITHIN = 60.0  # a first pull of the image included
-_HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff", "CreateContainerError")
 _NOBODY = 65534
 MOST_ROUTES = 32
 """Which its program takes; each is read ten times a second over two connections."""
@@ -102,11 +101,11 @@ def start(state: State, world: World) -> None:
     def ready() -> bool:
         nonlocal trouble
         pod = world.cluster.get("Pod", state.pod, state.namespace)
-        trouble = _waiting_for(pod)
-        return is_ready(pod) or _is_hopeless(pod)
+        trouble = why_unready(pod)
+        return not trouble or is_hopeless(pod)
 
     if not wait_until(ready, clock=RealClock(), within=_READY_WITHIN) or trouble:
-        raise NotReady(f"the witness pod/{state.pod} is not ready: {trouble or 'no reason given'}")
+        raise NotReady(f"the witness is not ready: {trouble}")
 
 
 def undo_calls(state: State) -> list[Call]:
@@ -165,22 +164,6 @@ def _make(cluster: Cluster, obj: Obj, state: State) -> None:
         there = cluster.get(kind, name, state.namespace)
         if there["metadata"].get("labels", {}).get(LABEL_RUN) != state.run:
             raise
-
-
-def _waiting_for(pod: Obj) -> str:
-    """Why it is not ready, in words; "" when it is."""
-    if is_ready(pod):
-        return ""
-    status = pod.get("status", {})
-    for container in status.get("containerStatuses", []):
-        if waiting := container.get("state", {}).get("waiting"):
-            return ": ".join(part for part in (waiting.get("reason", ""), waiting.get("message", "")) if part)
-    unmet = [each.get("message") or each["type"] for each in status.get("conditions", []) if each["status"] != "True"]
-    return f"phase {status.get('phase', 'unknown')}" + (f", {unmet[0]}" if unmet else "")
-
-
-def _is_hopeless(pod: Obj) -> bool:
-    return _waiting_for(pod).split(":")[0] in _HOPELESS or pod.get("status", {}).get("phase") == "Failed"
 
 
 def _meta(state: State) -> Obj:

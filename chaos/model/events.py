@@ -128,6 +128,7 @@ class Sample(Record):
     step: str = ""
     phase: str = ""
     ok: bool
+    unread: bool = False  # it could not be looked at: neither as expected nor otherwise
     value: float | None = None
     unit: str = ""
     detail: str = ""

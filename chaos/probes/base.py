@@ -17,9 +17,13 @@ class ProbeSpec(Model):
 
 @dataclass(frozen=True)
 class Reading:
-    """What was seen. `ok` = as the spec expects; something that could not be read is not ok, and `detail` says why."""
+    """What was seen. `ok` = as the spec expects; something that could not be read is not ok, and `detail` says why.
+
+    `unread`: it is we who could not look (the API server did not answer), which tells nothing of what customers find.
+    """
 
     ok: bool
+    unread: bool = False
     value: float | None = None
     unit: str = ""
     detail: str = ""

@@ -266,6 +266,31 @@ def test_a_probe_counts_its_readings_in_its_window(kit, healthy):
     assert (row(verdict, "alive").n, row(verdict, "alive").value) == (12, pytest.approx(11 / 12, abs=1e-5))
 
 
+def test_a_probe_that_we_could_not_take_tells_nothing_of_the_service(kit, healthy):
+    tolerance = {"id": "alive", "measure": "probe", "probe": "page", "window": "fault"}
+    story = kit.story(tolerance)
+    lost = {"probe": "page", "ok": False, "unread": True, "detail": "the API server is away"}
+    for second in range(int(kit.base), int(kit.strike)):
+        healthy.tell(second + 0.5, kit.sample(probe="page", ok=True))
+    for second in range(int(kit.strike), int(kit.undo)):
+        healthy.tell(second + 0.5, kit.sample(**lost))
+    found = row(judge(story, healthy.events, kit.info()), "alive")
+    assert (found.outcome, found.reason) == ("inconclusive", "no-data")
+    assert "12 times in vain: the API server is away" in found.arithmetic
+    for second in range(int(kit.strike), int(kit.undo), 2):
+        healthy.tell(second + 0.7, kit.sample(probe="page", ok=True))
+    found = row(judge(story, healthy.events, kit.info()), "alive")
+    assert (found.outcome, found.n) == ("held", 6)
+    assert "6 of 6 readings as expected = 100.00 % (12 more could not be taken)" in found.arithmetic
+
+
+def test_a_check_that_we_could_not_take_is_no_breach(kit, healthy):
+    healthy.tell(kit.strike + 2, kit.sample(probe="page", step="look", ok=False, unread=True, detail="away"))
+    story = kit.story()
+    found = row(judge(replace(story, steps=(*story.steps, check_step())), healthy.events, kit.info()), "look")
+    assert (found.outcome, found.reason) == ("inconclusive", "no-data")
+
+
 def test_a_run_with_probes_alone_needs_no_load(kit, sim):
     tolerance = {"id": "alive", "measure": "probe", "probe": "page"}
     for second in range(int(kit.base), int(kit.over)):
