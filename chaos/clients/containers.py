@@ -67,8 +67,9 @@ class KindNodes:
             self._client.close()
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The node containers by name: name, id, role, state (running, paused, exited), when it started, addresses by network, networks in which
-        somebody has fixed the address."""
+        """The node containers by name: name, id, role, state (running, paused, exited), when it started, addresses by
+        network, networks in which somebody has fixed the address.
+        """
         with translated("list the nodes"):
             found = self._client.containers.list(all=True, filters={"label": [f"{LABEL_CLUSTER}={self._cluster}"]})
         return sorted((_described(each) for each in found), key=lambda node: str(node["name"]))
