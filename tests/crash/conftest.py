@@ -1,5 +1,6 @@
 """The harness is a package beside the tests; a sandbox for it, whose runs keep their state apart from ours."""
 
+import compileall
 import os
 import subprocess
 import sys
@@ -9,12 +10,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.ground import Ground
+from harness.ground import ROOT, Ground
 
 from chaos.sandbox import control
 
 FILES = int(os.environ.get("GAMEDAY_FUZZ", "20000"))
 FUZZER = Path(__file__).parent / "harness" / "fuzz.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled():
+    """The product is compiled once, and not by each of hundreds of runners."""
+    compileall.compile_dir(ROOT / "chaos", quiet=1)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
 FIRST_UNDO = 0.05
 """Seconds from the signal to the first undo request, on a machine that has nothing else to do."""
-SPARE = float(os.environ.get("GAMEDAY_SPARE", "10"))
+SPARE = float(os.environ.get("GAMEDAY_SPARE", "5"))
 """How many times slower a busy machine may be before it is our fault."""
 
 
