@@ -123,7 +123,7 @@ def _revision() -> str:
 def _about(folder: Path, repeats: int) -> dict[str, str]:
     real = folder / "cluster.json"
     return {
-        "made by": f"`make test-crash-full` ({repeats} repeats of each cell) on the sandbox; every number comes from its logs",
+        "made by": f"`make test-crash-full` ({repeats} repeats of each cell on the sandbox); every number comes from its logs",
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
         "revision": _revision(),
         "machine": f"{os.cpu_count()} cores, Python {sys.version.split()[0]}",

@@ -37,7 +37,8 @@ def write(rows: Mapping[str, Rows], about: dict[str, str]) -> str:
     if rows["cluster"]:
         kinds = tuple(cluster_matrix.KINDS)
         cells = [(point, kind) for point, kind, _ in cluster_matrix.CELLS]
-        parts += _matrix(rows["cluster"], "on a real cluster", Cells(tuple(cluster_matrix.ALL_POINTS.items()), kinds, cells))
+        points = [each for each in cluster_matrix.ALL_POINTS.items() if each[0] in dict(cells)]
+        parts += _matrix(rows["cluster"], "on a real cluster", Cells(points, kinds, cells, apart=("node-stop",)))
         parts += _host_lost(rows["cluster"])
     if rows["api"]:
         parts += _api(rows["api"])
@@ -54,6 +55,7 @@ class Cells:
     points: Sequence[tuple[str, str]]  # id, words
     kinds: Sequence[str]
     chosen: Sequence[tuple[str, str]]  # point, kind
+    apart: Sequence[str] = ()  # kinds whose times are told on lines of their own
 
 
 def _matrix(rows: Rows, where: str, of: Cells) -> list[str]:
@@ -69,9 +71,8 @@ def _matrix(rows: Rows, where: str, of: Cells) -> list[str]:
     ]
     for layer, words in LAYERS.items():
         mine = [row for row in rows if row["layer"] == layer]
-        left, at_last = sum(bool(row["left"]) for row in mine), sum(bool(row["left_at_last"]) for row in mine)
-        times = " | ".join(_times([row[key] for row in mine]) for key in ("restored", "seconds"))
-        text.append(f"| {words} | {len(mine)} | {left} | {at_last} | {times} |")
+        text.append(_line(words, [row for row in mine if row["kind"] not in of.apart]))
+        text += [_line(f"... {kind}", own) for kind in of.apart if (own := [row for row in mine if row["kind"] == kind])]
     others = {key: sum(bool(row[key]) for row in rows) for key in ("processes", "late_requests", "files")}
     missed = sum(not row["sprung"] for row in rows)
     text += [
@@ -93,12 +94,19 @@ def _matrix(rows: Rows, where: str, of: Cells) -> list[str]:
     return [*text, ""]
 
 
+def _line(words: str, rows: Rows) -> str:
+    left, at_last = sum(bool(row["left"]) for row in rows), sum(bool(row["left_at_last"]) for row in rows)
+    times = " | ".join(_times([row[key] for row in rows]) for key in ("restored", "seconds"))
+    return f"| {words} | {len(rows)} | {left} | {at_last} | {times} |"
+
+
 def _host_lost(rows: Rows) -> list[str]:
     """Runner and watchdog gone at once, and nobody who calls `recover`: what the goal says of a machine that is lost."""
     mine = [row for row in rows if row["layer"] == "guard" and row["dirty"]]
     kept = sum(not row["left"] and _took(row) <= OWNED.get(row["kind"], TTL) + MORE for row in mine)
     return [
-        f"Put back by the guard within the {TTL} s and {MORE} more, of kills with something to put back: {kept} of {len(mine)}.",
+        f"With nobody at hand, over within the guard's {TTL} s and {MORE} more ({' and '.join(OWNED)}: its owner's "
+        f"{max(OWNED.values())} s and {MORE} more), of kills with something to put back: {kept} of {len(mine)}.",
         "",
     ]
 
