@@ -24,6 +24,7 @@ from chaos.sandbox import control
 HERE = Path(__file__).parent
 UNDONE = {"pod-kill": 1, "latency": 2, "scale-to-zero": 1}
 SUITES = (
+    "test_adversity.py",
     "test_late_landing.py",
     "test_rot.py",
     "test_disk.py",
