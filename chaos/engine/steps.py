@@ -18,6 +18,7 @@ from chaos.probes.base import View
 from chaos.scenario import CheckStep, FaultStep, InjectStep, LoadStep, NoteStep
 
 _LISTEN_EVERY = 0.1
+_LAST_LOOK = 0.1  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def _step(each: Scheduled, zero: float, stage: Stage) -> None:
         return
     stage.recorder.tell(StepEdge(step=step.id, type=each.type, edge="start", title=title))
     if isinstance(step, FaultStep):
-        _fault(stage.changes[step.id], zero + each.end, stage)
+        _fault(stage.changes[step.id], zero + each.end, stage, lasts=each.end > each.start)
     elif isinstance(step, LoadStep):
         _surge(step, zero + each.end, stage)
     elif isinstance(step, CheckStep):
@@ -87,14 +88,14 @@ def _step(each: Scheduled, zero: float, stage: Stage) -> None:
     stage.recorder.tell(StepEdge(step=step.id, type=each.type, edge="end", title=title))
 
 
-def _fault(change: Change, until: float, stage: Stage) -> None:
+def _fault(change: Change, until: float, stage: Stage, *, lasts: bool) -> None:
     """Strike, prove the dose, hold, undo. The undo comes whatever happens before it; after a stop it waits for no reading."""
     with ThreadPoolExecutor(1, thread_name_prefix=f"dose {change.prepared.step}") as aside:
         try:
             if stage.eyes:
                 stage.eyes.look()
             if change.strike():
-                stage.stop.wait_for(aside.submit(_prove, change, until, stage))
+                stage.stop.wait_for(aside.submit(_prove, change, until if lasts else None, stage))
                 stage.clock.wait(stage.stop.event, until - stage.clock.now())
         finally:
             change.undo()
@@ -102,8 +103,10 @@ def _fault(change: Change, until: float, stage: Stage) -> None:
         _tell_evictions(change, stage)
 
 
-def _prove(change: Change, until: float, stage: Stage) -> None:
-    if stage.eyes and (result := stage.eyes.prove(change.prepared, within=until - stage.clock.now())):
+def _prove(change: Change, until: float | None, stage: Stage) -> None:
+    """As long as it takes, where the fault is over at once; else no longer than it is to hold, however late it was struck."""
+    within = 0.0 if until is None else max(_LAST_LOOK, until - stage.clock.now())
+    if stage.eyes and (result := stage.eyes.prove(change.prepared, within=within)):
         stage.recorder.tell(result, source="witness")
     _tell_evictions(change, stage)
 
