@@ -50,6 +50,7 @@ class Change:
         self.failed = ""  # why it could not be armed or struck
         self._tools = tools
         self._intended = False
+        self._tried = False  # to strike: only then there may be something to undo beside what was armed
         self._once = threading.Lock()
         self._entry = prepared.entry
         self._lands_until = 0.0  # a call failed: until then it may still take effect
@@ -68,6 +69,7 @@ class Change:
 
     def strike(self) -> bool:
         """Do it; false when it failed (then it may have landed in part, and is undone like any other)."""
+        self._tried = True
         self.struck = self._make(self.prepared.module.start, "struck", "applied")
         return self.struck
 
@@ -100,8 +102,9 @@ class Change:
     # -- putting it back: repeatable, never held up by the stop flag, the journal or a full disk -----------------------
 
     def undo(self) -> None:
-        """Undo the strike, once. What was armed stays in place, idle, until `withdraw`."""
-        if self._intended and self._once.acquire(blocking=False):
+        """Undo the strike, once, where one was tried. What was armed stays in place, idle, until `withdraw`."""
+        armed_alone = not self._tried and hasattr(self.prepared.module, "disarm")
+        if self._intended and not armed_alone and self._once.acquire(blocking=False):
             self._put_back("undone", self.prepared.module.stop)
 
     def withdraw(self) -> None:

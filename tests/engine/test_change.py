@@ -187,6 +187,19 @@ def test_arming_that_is_stopped_half_way_is_withdrawn(tools, stop):
     assert armed.left_over == ""
 
 
+def test_what_was_armed_and_never_struck_is_taken_out_without_undoing_a_strike(tools):
+    """The undo of a strike asks what was armed, which may never have come up: nothing must wait for that."""
+    switch = Switch()
+    switch.refusal = ClusterError("the proxy cannot be reached")
+    armed = change(
+        tools, switch, arm=lambda state, world: switch.turn_on(), disarm=lambda state, world: setattr(switch, "on", False)
+    )
+    assert arm([armed])
+    withdraw([armed])
+    assert (switch.on, armed.left_over) == (False, "")
+    assert ("s", "undo-failed") not in tools.recorder.edges
+
+
 def test_what_must_come_first_is_made_before_anything_is_armed_and_the_witness_comes_last(tools):
     order = []
     guard, witness, fault = Switch(), Switch(), Switch()

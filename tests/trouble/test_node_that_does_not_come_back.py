@@ -65,6 +65,7 @@ def story(experiment):
     return load_story(experiment)
 
 
+@pytest.mark.crash  # it waits for as long as an undo is tried
 @pytest.mark.timeout(150)
 def test_a_node_that_does_not_come_back_is_exit_4_with_the_docker_command(story, place, docker, tmp_path):
     docker.full = True

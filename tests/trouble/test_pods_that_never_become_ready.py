@@ -8,6 +8,7 @@ import yaml
 
 from chaos.clock import RealClock, wait_until
 
+pytestmark = pytest.mark.timeout(120)
 OURS = ("Deployment", "Pod", "Service", "ConfigMap", "Secret", "Job", "Lease", "Role", "RoleBinding", "ServiceAccount")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from chaos.clock import RealClock, wait_until
 
+pytestmark = pytest.mark.crash  # they wait for long, and test no more than one thing each
+
 
 def away(code, message):
     return code, json.dumps({"kind": "Status", "status": "Failure", "code": code, "message": message}).encode()
