@@ -104,7 +104,10 @@ def _attempt(ground: Ground, folder: Path, outcome: Outcome, known: Pilot, rng: 
     follower = threading.Thread(target=trap.follow)
     follower.start()
     try:
-        runner.process.wait(ground.patience.run)
+        if not runner.has_ended(ground.patience.run):
+            raise AssertionError(
+                f"{outcome} is still at work, with trap sprung = {trap.has_sprung()}:\n{runner.said()[-1500:]}"
+            )
         follower.join(5.0)
         outcome.sprung = trap.has_sprung()
         if not outcome.sprung:

@@ -251,6 +251,11 @@ class Runner:
         self.killed_at = time.monotonic()
         self.process.kill()
 
+    def has_ended(self, within: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(within)
+        return self.process.returncode is not None
+
     def survivors(self) -> dict[int, str]:
         return processes_with(f"GAMEDAY_STATE={self.state}")
 
