@@ -33,8 +33,8 @@ class Expectation(Record):
     `pods-gone`: none of `uids` is alive (deleted, or terminating).
     `endpoints`: the Service `service` has at most `at_most` ready endpoints.
     `refused-eviction`: some of `uids` stay, behind a disruption budget that allows none now.
-    `evicted`: each of `uids` (pods of `workloads`) is gone, or stays behind a disruption budget that allows none now. `name`
-    is the budget that guards them, as far as there is one.
+    `evicted`: each of `uids` (pods of `workloads`) is gone, or stays behind a disruption budget that allows none now, or that
+    allowed none any more once it had let some of them go. `name` is the budget that guards them, as far as there is one.
     `new-pods`: at least `at_least` pods of `selector` that are not among `uids` were taken up by the kubelet: a container
     started, or is held up (with `reasons`: is held up for one of these).
     `pods-resized`: each of `uids` has its container `name` limited to `value` of `field` (cpu or memory), as the kubelet says.

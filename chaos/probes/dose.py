@@ -182,8 +182,11 @@ def _refused(expected: Expectation, cluster: Cluster) -> Proof:
 
 
 def _evicted(expected: Expectation, cluster: Cluster) -> Proof:
-    """Every pod is gone, or stays because a budget allows no disruption of it."""
+    """Every pod is gone, or stays because its budget allows no disruption of it; or did not, when it had let others go."""
     stayed = _stayed(expected, cluster)
+    gone = len(expected.uids) - len(stayed.pods)
+    if stayed.behind < len(stayed.pods) and gone and expected.name:
+        return Proof(True, f"{stayed.words}; budget {expected.name} had let {gone} go and kept the others when they were asked")
     return Proof(stayed.behind == len(stayed.pods), stayed.words)
 
 

@@ -222,6 +222,15 @@ def test_an_evicted_pod_is_gone_or_stays_behind_a_budget(pods, selector, allowed
     assert f"{len(pods)} of 2 pods stayed" in result.seen
 
 
+@pytest.mark.parametrize(("pods", "proved"), [(["a"], True), (["a", "b"], False)])
+def test_a_budget_that_lets_pods_go_one_by_one_has_kept_the_others_when_they_were_asked(pods, proved):
+    """By the time somebody looks, a new pod may be ready and the budget open again."""
+    budget = {"metadata": {"name": "web"}, "spec": {"selector": {}}, "status": {"disruptionsAllowed": 1}}
+    cluster = PlainCluster(Pod=[pod(each) for each in pods], PodDisruptionBudget=[budget])
+    dose = Dose(expect=[Expectation(what="evicted", namespace="shop", name="web", uids=["a", "b"])], words="evicted")
+    assert Stage(cluster=cluster).prove(dose, witness=None).proved is proved
+
+
 def test_an_api_server_that_does_not_answer_is_told_and_proves_nothing():
     dose = Dose(expect=[Expectation(what="pods-gone", uids=["a"])], words="gone")
     result = Stage(cluster=PlainCluster(Pod=ClusterError("no answer"))).prove(dose, witness=None)
