@@ -152,7 +152,7 @@ def _stories():
 
 @pytest.fixture(scope="module")
 def shop(server):
-    """The sample shop's objects; no pod of it has to be ready to be planned for."""
+    """The sample shop, all of its pods ready."""
     from harness.ground import send
     from harness.oracle import Oracle
 
@@ -169,7 +169,9 @@ def shop(server):
     names = {"storefront", "checkout", "payments", "inventory", "sessions"}
 
     def ready():
-        return all(any(f'"{name}"' in key and key.endswith(" ready") for key in oracle.snapshot()) for name in names)
+        pods = [key for key in oracle.snapshot() if key.startswith("pods/shop/")]
+        up = all(any(f'"{name}"' in key and key.endswith(" ready") for key in pods) for name in names)
+        return up and not any(key.endswith("not ready") for key in pods)  # a last ready replica is never planned for
 
     assert until(ready, 60.0, 0.2)
     yield
