@@ -79,9 +79,11 @@ def memory_group(name):
             group.rmdir()
     else:
         pytest.skip("no control group with a memory limit can be made here: it takes root and a writable /sys/fs/cgroup")
-    yield group, group / limit
-    until(lambda: not (group / "cgroup.procs").read_text(), 10.0)
-    group.rmdir()
+    try:
+        yield group, group / limit
+    finally:
+        until(lambda: not (group / "cgroup.procs").read_text(), 10.0)
+        group.rmdir()
 
 
 @pytest.mark.parametrize("turn", MANY)
