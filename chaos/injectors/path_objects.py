@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.clients.world import Obj
-from chaos.injectors import relay_program
 from chaos.injectors.base import own_labels
 from chaos.injectors.path_limits import ADMIN_PORT
 from chaos.injectors.path_ports import free_ports
@@ -24,6 +23,7 @@ _FOLDER = "/gameday"
 _FILE = "proxies.json"
 _RELAY = "relay.py"
 _ROUTES = "routes.json"
+_RELAY_PROGRAM = Path(__file__).with_name("relay_program.py")
 _UNPRIVILEGED = 1024
 _HARMLESS = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
@@ -96,7 +96,7 @@ def config(state: "PathState", twin: str) -> Obj:
     if state.relay_image:
         behind = _behind(state, twin)
         data[_ROUTES] = json.dumps({port: behind[target] for port, target in _relays(state).items()})
-        data[_RELAY] = Path(relay_program.__file__).read_text()
+        data[_RELAY] = _RELAY_PROGRAM.read_text()
     return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": data}
 
 

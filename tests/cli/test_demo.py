@@ -40,6 +40,15 @@ def test_any_other_pair_is_no_demonstration(pair):
     assert failed.value.exit_code == 3
 
 
+@pytest.fixture
+def _heard():
+    """Ctrl-C reaches us, also where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("before", ["/somewhere/else", None])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_its_sandbox_is_its_own_and_gone_afterwards_however_it_is_ended(monkeypatch, before, number):
