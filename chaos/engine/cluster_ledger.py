@@ -8,7 +8,7 @@ until then owns what must stay while a change leads through it. Prior bytes of S
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos.clients.world import Cluster, Obj
@@ -50,6 +50,7 @@ class ClusterLedger:
         self.begun = False
         """Whether something of it may be in the cluster."""
         self.reference: Obj = {}
+        self._version = ""  # of the head, as we left it
 
     def make(self, changes: Sequence[Mirrored]) -> None:
         """Write down all that may be changed. Only when this has returned may anything be."""
@@ -68,7 +69,8 @@ class ClusterLedger:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "edges": "{}",
         }
-        self.reference = reference_to(self._create(ledger_name(self._header.run), "head", data))
+        head = self._create(ledger_name(self._header.run), "head", data)
+        self.reference, self._version = reference_to(head), head["metadata"]["resourceVersion"]
 
     def _create(self, name: str, what: str, data: dict[str, str]) -> Obj:
         labels = {**OWN_LABEL, LABEL_RUN: self._header.run, LABEL_LEDGER: what, LABEL_UNDO: "true"}
@@ -86,18 +88,33 @@ class ClusterLedger:
                 self._edges[record.id] = record.edge
 
     def flush(self) -> None:
+        """Write how far things have come, unless the guard has begun to put them back: from then on it is the guard's."""
         with self._lock:
             edges = dict(self._edges)
         if edges == self._written or not self.reference:
             return
-        patch = {"data": {"edges": json.dumps(edges)}}
-        self._cluster.patch("ConfigMap", ledger_name(self._header.run), self._header.namespace, patch)
+        try:
+            self._write(edges)
+        except Conflict:
+            head = self._head()
+            if "record" in head["data"]:
+                return
+            self._version = head["metadata"]["resourceVersion"]  # an answer of ours was lost
+            self._write(edges)
         self._written = edges
+
+    def _write(self, edges: Mapping[str, Edge]) -> None:
+        """Only if nobody has written since: a request that was held up for long must not come after the guard's."""
+        patch = {"metadata": {"resourceVersion": self._version}, "data": {"edges": json.dumps(edges)}}
+        written = self._cluster.patch("ConfigMap", ledger_name(self._header.run), self._header.namespace, patch)
+        self._version = written["metadata"]["resourceVersion"]
+
+    def _head(self) -> Obj:
+        return self._cluster.get("ConfigMap", ledger_name(self._header.run), self._header.namespace)
 
     def record(self) -> dict[str, Any]:
         """What the guard says that it found and did; {} while it did nothing."""
-        found = self._cluster.get("ConfigMap", ledger_name(self._header.run), self._header.namespace)
-        return dict(json.loads(found["data"].get("record", "{}")))
+        return dict(json.loads(self._head()["data"].get("record", "{}")))
 
 
 def forget(cluster: Cluster, namespace: str, run: str) -> None:

@@ -150,7 +150,8 @@ class InAJob(Runner):
 
 @pytest.mark.parametrize("turn", MANY)
 @pytest.mark.parametrize(
-    ("whom", "number"), [("job", "SIGKILL"), ("group", "SIGKILL"), ("group", "SIGTERM"), ("group", "SIGHUP")]
+    ("whom", "number"),
+    [("job", "SIGKILL"), ("group", "SIGKILL"), *([("group", "SIGTERM"), ("group", "SIGHUP")] if FULL else [])],
 )
 def test_a_ci_job_that_is_cancelled_leaves_nothing(ground, tmp_path, whom, number, turn):
     """The job alone dies, and the runner with nobody to read what it says goes on to its end; or all of its processes."""
@@ -191,6 +192,7 @@ def test_a_runner_that_is_cut_off_for_good_says_what_to_do_and_the_guard_puts_ba
 # -- on and off ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not FULL, reason="takes minutes; a shorter one is in tests/trouble")
 @pytest.mark.parametrize("seed", range(50 if FULL else 1))
 def test_a_server_that_comes_and_goes_never_makes_a_run_say_clean_when_it_is_not(runner, ground, seed):
     """Away for 1 to 20 seconds, there for as long, from the first request to the last."""

@@ -64,6 +64,18 @@ def test_how_far_each_change_has_come_is_told(cluster, namespace):
     assert [entry.id for entry in cluster_ledger.read_all(cluster, namespace)[0].open] == ["b"]
 
 
+@pytest.mark.parametrize(("by_others", "written"), [({"record": "{}"}, False), ({"edges": "{}"}, True)], ids=["guard", "lost"])
+def test_once_the_guard_puts_things_back_the_ledger_is_the_guards(by_others, written, cluster, namespace):
+    """A request that was held up for long, by a stalled machine say, must not come after the guard's; our own lost one may."""
+    ledger = ClusterLedger(cluster, header(namespace))
+    change = mirrored("a")
+    ledger.make([change])
+    cluster.patch("ConfigMap", cluster_ledger.ledger_name("r1"), namespace, {"data": by_others})
+    ledger.tell(change.entry.model_copy(update={"edge": "verified"}))
+    ledger.flush()
+    assert (cluster_ledger.read_all(cluster, namespace)[0].open == []) is written
+
+
 @pytest.mark.parametrize("damage", ["text", "part"])
 def test_what_does_not_match_its_checksum_is_corrupt(damage, cluster, namespace):
     ClusterLedger(cluster, header(namespace)).make([mirrored("a", 10_000)])

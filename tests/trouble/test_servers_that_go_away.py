@@ -89,7 +89,7 @@ class SquareWave:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize(("seed", "shortest", "longest"), [(1, 0.05, 0.4), (2, 0.3, 2.0), (3, 0.3, 2.0), (4, 2.0, 6.0)])
+@pytest.mark.parametrize(("seed", "shortest", "longest"), [(1, 0.05, 0.4), (2, 0.3, 2.0)])
 def test_a_server_that_comes_and_goes_all_the_time_ends_clean_or_says_that_it_does_not(  # noqa: PLR0917
     gameday, run, door, replicas, seed, shortest, longest
 ):
