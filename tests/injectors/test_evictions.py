@@ -87,8 +87,10 @@ def world(cluster):
 
 @pytest.fixture
 def web(cluster, namespace):
-    """Two ready pods of a Deployment, and a way to put disruption budgets before them."""
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "gameday-echo"}]}}
+    """Two ready pods of a Deployment, and a way to put disruption budgets before them. A new pod takes a second to be ready."""
+    probe = {"httpGet": {"path": "/", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1}
+    container = {"name": "web", "image": "gameday-echo", "readinessProbe": probe}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
     spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
     cluster.create(
         {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web", "namespace": namespace}, "spec": spec}
