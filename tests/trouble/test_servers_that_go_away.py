@@ -1,6 +1,7 @@
 """An API server that lets nobody in any more, or comes and goes all the time: what is told is true, and all can be put back."""
 
 import json
+import os
 import random
 import re
 import time
@@ -60,6 +61,7 @@ def test_a_token_that_expires_while_the_fault_holds_ends_with_the_commands_that_
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.skipif(not os.environ.get("GAMEDAY_CRASH_FULL"), reason="takes 40 s; a run that is cut off is in tests/crash")
 def test_a_token_that_expires_leaves_the_guard_its_own(gameday, run, door, expires_once_struck, replicas):
     """It has an account of its own: it puts back what the runner cannot, and the runner does not say what it cannot know."""
     code, said = run("--ttl", "5s")
