@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from chaos.clients.world import World
 from chaos.errors import BadInput, ClusterError, NotFound, NotReady
+from chaos.model.node import address_of, is_control_plane
 from chaos.model.run import Environment
 from chaos.story import Story
 
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _TO_CONNECT = 0.5  # seconds
 
 
@@ -64,9 +64,7 @@ class Place:
             nodes = self.world.cluster.find("Node") if self.world else []
         except ClusterError:  # who may not list nodes has to publish the port
             return []
-        nodes.sort(key=lambda node: _CONTROL_PLANE not in node["metadata"].get("labels", {}))
-        told = [each for node in nodes for each in node["status"].get("addresses", [])]
-        return [each["address"] for each in told if each["type"] == "InternalIP"]
+        return [address for node in sorted(nodes, key=is_control_plane, reverse=True) if (address := address_of(node))]
 
 
 def _somebody_listens(host: str, port: int) -> bool:

@@ -10,6 +10,7 @@ from chaos.injectors.cordoning import pods_on
 from chaos.injectors.node_containers import ContainerSpec, NodeBefore
 from chaos.injectors.targets import PROTECTED_NAMESPACES, Workload, keep_caps, live_pods, target_of, workload_of
 from chaos.model.base import Labels
+from chaos.model.node import address_of, is_control_plane
 from chaos.probes.pods_ready import is_ready
 
 
@@ -55,8 +56,8 @@ def prepare(spec: ContainerSpec, aim: Aim, chosen: Sequence[Obj]) -> dict[str, A
         "targets": [target_of(node, "Node") for node in chosen],
         "selector": getattr(spec, "hosting", None) or {},
         "nodes": [_before(node, containers) for node in chosen],
-        "address": {node["metadata"]["name"]: _address(node) for node in chosen},
-        "spared": _address(next((node for node in others if _is_worker(node)), others[0])),
+        "address": {node["metadata"]["name"]: address_of(node) for node in chosen},
+        "spared": address_of(next((node for node in others if not is_control_plane(node)), others[0])),
         "ready_before": sum(map(is_ready, pods)),
         "back_within": spec.back_within,
         "notes": _notes(names, aim.namespace, len(hit)),
@@ -75,7 +76,7 @@ def _containers(kind: str, aim: Aim) -> Containers:
 
 
 def _refuse_control_plane(chosen: Sequence[Obj], aim: Aim) -> None:
-    struck = [node["metadata"]["name"] for node in chosen if not _is_worker(node)]
+    struck = [node["metadata"]["name"] for node in chosen if is_control_plane(node)]
     if struck and aim.caps.control_plane is None:
         raise BadInput(
             f"node {', '.join(struck)} belongs to the control plane: dose and recovery could not be seen while it is gone; "
@@ -138,19 +139,11 @@ def _before(node: Obj, containers: Containers) -> NodeBefore:
         raise BadInput(f"Docker has no container {name} of this kind cluster: DOCKER_HOST names another machine's, perhaps")
     if found["state"] != "running":
         raise BadInput(f"the container of node {name} is {found['state']} already")
-    if _address(node) not in found["addresses"].values():
-        raise BadInput(f"container {name} does not have the node's address {_address(node)}: it is another cluster's")
+    if address_of(node) not in found["addresses"].values():
+        raise BadInput(f"container {name} does not have the node's address {address_of(node)}: it is another cluster's")
     return NodeBefore(
         name=name, uid=node["metadata"]["uid"], container=found["id"], addresses=found["addresses"], fixed=found["fixed"]
     )
-
-
-def _address(node: Obj) -> str:
-    return next((each["address"] for each in node["status"].get("addresses", []) if each["type"] == "InternalIP"), "")
-
-
-def _is_worker(node: Obj) -> bool:
-    return "node-role.kubernetes.io/control-plane" not in (node["metadata"].get("labels") or {})
 
 
 def _notes(names: Sequence[str], namespace: str, hit: int) -> list[str]:

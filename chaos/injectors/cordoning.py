@@ -12,12 +12,12 @@ from chaos.injectors.targets import live_pods, target_of
 from chaos.injectors.undoing import put_back
 from chaos.model.base import Labels, Name
 from chaos.model.dose import Expectation
+from chaos.model.node import is_control_plane
 from chaos.model.run import Permission
 from chaos.model.undo import Call, PatchBack
 
 MARK = "gameday.dev/cordoned-by"
 """Label of a node that we have cordoned; without it the cordon is somebody else's, and stays."""
-_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 class NodeSpec(FaultSpec):
@@ -66,8 +66,8 @@ def chosen_node(spec: NodeSpec, aim: Aim) -> Obj:
 
 def _unfit(node: Obj) -> str:
     """Why this node is not one to cordon; "" = it is."""
-    name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
-    if any(each in labels for each in _CONTROL_PLANE):
+    name = node["metadata"]["name"]
+    if is_control_plane(node):
         return f"node {name} belongs to the control plane, which is never struck: every undo passes through it"
     if node["spec"].get("unschedulable"):
         return f"node {name} is cordoned already, by somebody else: it is not ours to give free again"

@@ -242,7 +242,7 @@ def _container(state: State) -> Obj:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-u", "/gameday/program.py"],
         "env": [
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            helpers.POD_IP,
             *({"name": name, "value": value} for name, value in env.items()),
         ],
         "ports": [{"containerPort": PORT}],

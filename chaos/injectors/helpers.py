@@ -13,6 +13,8 @@ from chaos.injectors.base import LABEL_RUN, LABEL_STEP, FaultState, own_labels
 from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 
 READY_WITHIN = 60.0  # an image may have to be pulled first
+POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+"""The variable that tells a program of ours which address is its own."""
 _LIFE = 3 * 3600
 
 
@@ -42,14 +44,13 @@ def program_pod(  # noqa: PLR0913 - all by name
     if secret:
         volumes.append({"name": "tls", "secret": {"secretName": secret}})
         mounts.append({"name": "tls", "mountPath": "/tls", "readOnly": True})
-    pod_ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
     variables = [{"name": key, "value": value} for key, value in {"GAMEDAY_PROGRAM": program, **env}.items()]
     container = {
         "name": program,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-u", "/gameday/program.py"],
-        "env": [pod_ip, *variables],
+        "env": [POD_IP, *variables],
         "ports": [{"containerPort": port}],
         "volumeMounts": mounts,
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1},

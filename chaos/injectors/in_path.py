@@ -29,7 +29,7 @@ from chaos.probes.pods_ready import is_hopeless, is_ready, why_unready
 PROXY_LABEL = "gameday.dev/proxy"
 _SETTLE = 10.0  # seconds for endpoints to follow a selector
 _DRAIN = 1.5  # seconds for nodes to follow the endpoints, and for calls under way to end
-_DRAIN_SANDBOX = 0.3  # its Services follow at once
+_DRAIN_SANDBOX = 0.3
 
 
 class PathSpec(FaultSpec):
@@ -87,7 +87,6 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
     target = pods[0]["metadata"].get("labels") or {} if pods else selector
     policies = cluster.find("NetworkPolicy", aim.namespace)
     refuse_shut_out(policies, target=target, proxy={PROXY_LABEL: proxy}, ports=numbers)
-    in_sandbox = cluster.environment.kind == "sandbox"
     cutter = renewing.prepared(spec.renew, aim, pods, spec.service, numbers)
     port = chosen_port(spec.service, spec.port, ports)
     probe = readiness(pods, port)
@@ -107,13 +106,19 @@ def prepare(spec: PathSpec, aim: Aim, *, https: bool = False) -> dict[str, Any]:
         "proxy": proxy,
         "twin": helpers.name_for("twin", aim.run, spec.service),
         "image": aim.images["toxiproxy"],
-        "relay_image": "" if in_sandbox else aim.images["python"],  # the proxy there connects for all at once
         "renew": spec.renew,
         "cutter": cutter,
         "notes": cutter.notes if cutter else [],
         "through": spec.through,
-        "drain": _DRAIN_SANDBOX if in_sandbox else _DRAIN,
+        **_by_place(aim),
     }
+
+
+def _by_place(aim: Aim) -> dict[str, Any]:
+    """The sandbox's own proxy connects for all clients at once, and its Services follow their endpoints at once."""
+    if aim.world.cluster.environment.kind == "sandbox":
+        return {"relay_image": "", "drain": _DRAIN_SANDBOX}
+    return {"relay_image": aim.images["python"], "drain": _DRAIN}
 
 
 def undo_words(state: PathState) -> str:
@@ -273,7 +278,7 @@ def idle_upstream(state: PathState, world: World) -> str:
 
 def twin_upstream(state: PathState, world: World) -> str:
     """The same pods, past the proxy, at our port."""
-    return path_objects.upstream_of(state, twin_address(state, world), _target(state))
+    return path_objects.behind(state, twin_address(state, world))[_target(state)]
 
 
 def is_there(state: PathState, world: World) -> bool:

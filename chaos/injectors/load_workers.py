@@ -182,7 +182,7 @@ def _pod(state: State, orders: dict[str, Any]) -> Obj:
         "image": state.image,
         "imagePullPolicy": "IfNotPresent",
         "env": [
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            helpers.POD_IP,
             *({"name": key, "value": value} for key, value in env.items()),
         ],
         "ports": [{"containerPort": PORT}],

@@ -12,6 +12,7 @@ from typing import Any
 from chaos.clients.world import Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import ClusterError, NotFound, NotReady
+from chaos.injectors.helpers import POD_IP
 from chaos.injectors.net_admin import NetState
 from chaos.model.target import Target
 
@@ -70,7 +71,7 @@ def _container(state: NetState) -> Obj:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-u", "-c", _START],
         "env": [
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            POD_IP,
             {"name": "GAMEDAY_RUN", "value": f"{state.run}/{state.step}"},
             {"name": "GAMEDAY_AGENT", "value": json.dumps(state.orders)},
             {"name": "GAMEDAY_FILES", "value": json.dumps(files)},

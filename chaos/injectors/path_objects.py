@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chaos.clients.world import Obj
 from chaos.injectors.base import own_labels
+from chaos.injectors.helpers import POD_IP
 from chaos.injectors.path_limits import ADMIN_PORT
 from chaos.injectors.path_ports import free_ports
 
@@ -51,7 +52,7 @@ def twin(state: "PathState") -> Obj:
 
 def proxies(state: "PathState", twin: str) -> list[dict[str, str]]:
     """One Toxiproxy proxy for each port that pods listen on; two ports of the Service may lead to the same."""
-    upstreams = _behind(state, twin)
+    upstreams = behind(state, twin)
     if state.relay_image:
         upstreams = {target: joined("127.0.0.1", port) for port, target in _relays(state).items()}
     return [
@@ -60,8 +61,8 @@ def proxies(state: "PathState", twin: str) -> list[dict[str, str]]:
     ]
 
 
-def _behind(state: "PathState", twin: str) -> dict[int, str]:
-    """Port that pods listen on -> where the twin leads to it."""
+def behind(state: "PathState", twin: str) -> dict[int, str]:
+    """Port that pods listen on -> where the twin leads to it, past the proxy and its relay."""
     return {port["target"]: joined(twin, port["port"]) for port in reversed(state.ports)}
 
 
@@ -81,11 +82,6 @@ def _targets(state: "PathState") -> list[int]:
     return sorted({port["target"] for port in state.ports})
 
 
-def upstream_of(state: "PathState", twin: str, target: int) -> str:
-    """Where a port leads past the proxy and its relay."""
-    return _behind(state, twin)[target]
-
-
 def joined(host: str, port: object) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -94,8 +90,8 @@ def config(state: "PathState", twin: str) -> Obj:
     meta = {"name": state.proxy, "namespace": state.namespace, "labels": own_labels(state)}
     data = {_FILE: json.dumps(proxies(state, twin))}
     if state.relay_image:
-        behind = _behind(state, twin)
-        data[_ROUTES] = json.dumps({port: behind[target] for port, target in _relays(state).items()})
+        upstreams = behind(state, twin)
+        data[_ROUTES] = json.dumps({port: upstreams[target] for port, target in _relays(state).items()})
         data[_RELAY] = _RELAY_PROGRAM.read_text()
     return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": data}
 
@@ -160,7 +156,7 @@ def _relay(state: "PathState") -> Obj:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-I", f"{_FOLDER}/{_RELAY}"],
         "env": [
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            POD_IP,
             {"name": "ROUTES", "valueFrom": routes},
             {"name": "HEALTH", "value": str(health)},
         ],

@@ -12,7 +12,7 @@ from chaos.clients.world import Cluster, Obj, World
 from chaos.clock import RealClock, wait_until
 from chaos.errors import BadInput, Conflict, NotFound, NotReady
 from chaos.injectors.base import LABEL_RUN, LABEL_STEP, Aim, FaultSpec, FaultState, Privilege, own_labels
-from chaos.injectors.helpers import off_nodes
+from chaos.injectors.helpers import POD_IP, off_nodes
 from chaos.injectors.undoing import delete_own, put_back
 from chaos.model.dose import Dose, Route
 from chaos.model.run import Permission
@@ -208,7 +208,7 @@ def _container(state: State) -> Obj:
         "command": ["python3", "-u", f"{_FOLDER}/{_PROGRAM}"],
         "env": [
             {"name": "GAMEDAY_PROGRAM", "value": "witness"},
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            POD_IP,
             {"name": "LIFETIME", "value": str(state.life)},
             {"name": "ROUTES", "value": json.dumps([route.as_json() for route in state.routes])},
         ],

@@ -355,7 +355,7 @@ def test_on_a_cluster_the_proxy_leads_to_a_relay_that_connects_to_the_twin():
     assert (proxy["name"], relay["image"], relay["readinessProbe"]["tcpSocket"]) == ("toxiproxy", "python:3", {"port": 18477})
     assert relay["securityContext"] == proxy["securityContext"]
     compile(data[Path(relay["command"][-1]).name], "relay", "exec")
-    assert path_objects.upstream_of(state, "10.0.0.9", 8080) == "10.0.0.9:80"
+    assert path_objects.behind(state, "10.0.0.9")[8080] == "10.0.0.9:80"
 
 
 def test_a_low_port_is_opened_without_any_capability():
